@@ -1,0 +1,3 @@
+"""Benchmark-and-reproducibility harness for low-precision inference on Xeon."""
+
+__version__ = "0.1.0"

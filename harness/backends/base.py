@@ -1,0 +1,78 @@
+"""The contract of a backend: one class a file, named `Backend`, found by its config's name.
+
+The parent imports a backend's file to ask `supports`; so a framework is imported inside methods only.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.plan.cell import Cell
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from harness.worker.channel import Report
+    from harness.worker.rows import Rows
+
+
+@dataclass(frozen=True)
+class ExecutedPrecision:
+    """What the runtime really executed in one forward pass, read from the runtime and never assumed.
+
+    `kernels` maps a name of the runtime's own to how often it ran; `source` says where the names were read
+    (``torch.profiler``, ``oneDNN verbose``, ``graph``).
+    """
+
+    int8_ops: int
+    bf16_ops: int
+    fp32_ops: int
+    source: str
+    kernels: Mapping[str, int] = field(default_factory=dict)
+
+
+class Backend(ABC):
+    """An execution path of a framework. `quantize` and `load` run in different processes."""
+
+    @staticmethod
+    @abstractmethod
+    def supports(cell: Cell) -> str | None:
+        """Return None, or one line that says why this backend cannot run the cell. Called in the parent."""
+
+    @abstractmethod
+    def quantize(self, checkpoint: Path, cell: Cell, train: Rows, out: Path, report: Report) -> dict[str, Any]:
+        """Make the cell's artefact in the empty folder `out` from the FP32 checkpoint folder.
+
+        `train` holds the tokenised training rows, the only data it may see. Returns provenance (JSON values): recipe,
+        calibration rows, training losses. No pickles: the artefact must load with `weights_only` or its like.
+        """
+
+    @abstractmethod
+    def load(self, artefact: Path, cell: Cell) -> None:
+        """Load the artefact, ready for `forward`."""
+
+    @abstractmethod
+    def inputs(self, batch: Mapping[str, np.ndarray]) -> Any:
+        """Turn int64 arrays of shape (rows, tokens) into what `forward` takes. Not timed."""
+
+    @abstractmethod
+    def forward(self, inputs: Any) -> Any:
+        """Run one forward pass: the timed call, so nothing but the model."""
+
+    @abstractmethod
+    def logits(self, outputs: Any) -> np.ndarray:
+        """Return the outputs of `forward` as float32 of shape (rows, classes), or (rows, 1) for a regression."""
+
+    @abstractmethod
+    def executed_precision(self, inputs: Any) -> ExecutedPrecision:
+        """Run `forward` once under the runtime's own profile or log and count what it executed."""
+
+
+def backend_class(name: str) -> type[Backend]:
+    """Return the class of the backend `name` without importing its framework."""
+    return importlib.import_module(f"harness.backends.{name}").Backend

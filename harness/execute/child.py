@@ -1,0 +1,93 @@
+"""One child of a cell: the spec it is given, the limits it runs under, and its outcome or its typed failure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import StageError
+from harness.execute.launch import Outcome, launch
+from harness.plan.cell import Cell
+
+#: Share of the host's allowed memory a child may use when the protocol sets no limit.
+MEMORY_SHARE = 0.9
+
+
+class ChildError(StageError):
+    """A child's typed failure together with the end of its log."""
+
+    def __init__(self, kind: str, message: str, log_tail: str = ""):
+        super().__init__(kind, message)
+        self.log_tail = log_tail
+
+
+@dataclass(frozen=True)
+class Children:
+    """Launches the stages of cells in their environments, each in a fresh process.
+
+    `pythons` maps an environment's name to its python, `variables` to what its YAML sets; `allowed_cores` and
+    `memory_bytes` are the host's.
+    """
+
+    pythons: Mapping[str, Path]
+    allowed_cores: tuple[int, ...]
+    memory_bytes: int
+    logs: Path
+    cache: Path
+    variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def cores(self, cell: Cell) -> list[int]:
+        """Return the cores a cell is pinned to: those its host option names, else the lowest-numbered allowed ones."""
+        if cell.host.cores is not None:
+            return list(cell.host.cores)
+        return list(self.allowed_cores[: cell.host.threads or len(self.allowed_cores)])
+
+    def run(
+        self,
+        stage: str,
+        cell: Cell,
+        *,
+        environment: str,
+        inputs: Mapping[str, Path | None],
+        out: Path | None = None,
+        options: Mapping[str, Any] | None = None,
+        on_progress: Callable[[dict[str, Any]], None] | None = None,
+    ) -> Outcome:
+        """Run one stage to its end and return the outcome; raise :class:`ChildError` for any other end."""
+        cores = self.cores(cell)
+        spec = {
+            "stage": stage,
+            "cell": cell.to_dict(),
+            "inputs": {name: None if path is None else str(path) for name, path in inputs.items()},
+            "out": None if out is None else str(out),
+            "cores": cores,
+            "threads": cell.host.threads or len(cores),
+            "memory_limit_bytes": cell.protocol.memory_limit_bytes or int(self.memory_bytes * MEMORY_SHARE),
+            "seed": cell.protocol.seed,
+            "options": dict(options or {}),
+        }
+        variables = {
+            "OMP_NUM_THREADS": str(spec["threads"]),
+            "OMP_WAIT_POLICY": cell.protocol.omp_wait_policy,
+            "HF_HOME": str(self.cache / "hub"),
+            **self.variables.get(environment, {}),
+            **(cell.backend.variables if environment == cell.backend.environment else {}),
+        }
+        if cell.model.source.hub_id is None and cell.task.source.hub_id is None:
+            variables |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+        self.logs.mkdir(parents=True, exist_ok=True)
+        log_path = self.logs / f"{stage}-{cell.digest}-{os.getpid()}.log"
+        outcome = launch(
+            self.pythons[environment],
+            spec,
+            time_limit_seconds=cell.protocol.time_limit_seconds,
+            log_path=log_path,
+            variables=variables,
+            on_progress=on_progress,
+        )
+        if outcome.status != "ok":
+            raise ChildError(outcome.status, outcome.message, outcome.log_tail)
+        return outcome

@@ -1,0 +1,112 @@
+"""From a cell to its artefact and its accuracy: source, tokenise, fine-tune, quantize, evaluate; each made once."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import StageError
+from harness.execute.artefacts import Artefact, Artefacts
+from harness.execute.child import Children
+from harness.execute.sources import Sources
+from harness.execute.stages import StageKeys
+from harness.plan.cell import Cell
+
+#: Called with the stage, steps done, steps in all and a note.
+Progress = Callable[[str, int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A cell's artefact and the stages that led to it, as the `prepared` record tells them."""
+
+    artefact: Artefact
+    tokenised: Artefact
+    stages: list[dict[str, Any]]
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent now on stages that were not at hand."""
+        return sum(stage["seconds"] for stage in self.stages if not stage["reused"])
+
+
+@dataclass
+class Preparation:
+    """Runs the stages of cells. A stage that failed is not tried again for the next cell that needs it."""
+
+    children: Children
+    artefacts: Artefacts
+    sources: Sources
+    progress: Progress
+    _failed: dict[str, StageError] = field(default_factory=dict)
+
+    def prepare(self, cell: Cell, keys: StageKeys) -> Prepared:
+        """Return the cell's artefact, making what is not at hand; raise :class:`StageError` where it cannot be."""
+        shared = cell.model.environment
+        model = self._source(cell.model.source, f"model.source of {cell.model.name}")
+        task = self._source(cell.task.source, f"task.source of {cell.task.name}")
+        tokenised = self._stage("tokenise", keys.tokenise, cell, shared, {"model": model, "task": task})
+        inputs = {"model": model, "tokenised": tokenised.path}
+        checkpoint = self._stage("finetune", keys.finetune, cell, shared, inputs)
+        inputs = {"checkpoint": checkpoint.path, "tokenised": tokenised.path}
+        artefact = self._stage("quantize", keys.quantize, cell, cell.backend.environment, inputs)
+        stages = [
+            {"stage": stage, "artefact": made.key, "seconds": made.seconds, "reused": made.reused}
+            for stage, made in (("tokenise", tokenised), ("finetune", checkpoint), ("quantize", artefact))
+        ]
+        return Prepared(artefact, tokenised, stages)
+
+    def evaluate(self, cell: Cell, keys: StageKeys, prepared: Prepared) -> Artefact:
+        """Return the accuracy of the cell's artefact on this host; its values are in ``.result``."""
+        inputs = {"artefact": prepared.artefact.path, "tokenised": prepared.tokenised.path}
+        options = {"limit_evaluation": cell.protocol.limit_evaluation}
+        return self._stage("evaluate", keys.evaluate, cell, cell.backend.environment, inputs, options)
+
+    def _source(self, source: Any, where: str) -> Path | None:
+        """Return the local path of a source; None for a hub, which the child reads itself."""
+        if source.hub_id is not None:
+            return None
+        return self.sources.path(source, where=where, on_progress=lambda note: self.progress("source", 0, 1, note))
+
+    def _stage(
+        self,
+        stage: str,
+        key: str,
+        cell: Cell,
+        environment: str,
+        inputs: dict[str, Path | None],
+        options: dict[str, Any] | None = None,
+    ) -> Artefact:
+        name = f"{stage}-{key}"
+        if name in self._failed:
+            raise self._failed[name]
+
+        def make(out: Path) -> dict[str, Any]:
+            self.progress(stage, 0, 1, "")
+            outcome = self.children.run(
+                stage,
+                cell,
+                environment=environment,
+                inputs=inputs,
+                out=out,
+                options=options,
+                on_progress=lambda event: self.progress(
+                    event["stage"], event["done"], event["total"], event.get("note", "")
+                ),
+            )
+            return outcome.values
+
+        try:
+            return self.artefacts.ensure(stage, key, make)
+        except StageError as error:
+            self._failed[name] = error
+            raise
+        except OSError as error:
+            raise StageError("disk_full" if _is_full(self.artefacts.root) else "error", f"{stage}: {error}") from error
+
+
+def _is_full(folder: Path) -> bool:
+    return shutil.disk_usage(folder).free < 2**20

@@ -1,0 +1,246 @@
+"""One run: prepares every cell, measures it block by block, and writes each result down as soon as it is known.
+
+The records are the only memory: what they hold is done, so a session that was killed anywhere goes on from them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import StageError
+from harness.execute.artefacts import Artefact
+from harness.execute.child import ChildError, Children
+from harness.execute.preparation import Preparation, Prepared
+from harness.execute.schedule import Slot, schedule
+from harness.execute.stages import StageKeys, stage_keys
+from harness.execute.view import View
+from harness.plan.cell import Cell
+from harness.results import record
+from harness.results.store import RunWriter
+
+#: A cell is not measured any more after so many failed invocations: they would fail again and cost their time limits.
+FAILED_INVOCATIONS = 2
+
+
+@dataclass
+class Done:
+    """What the records of a run already hold."""
+
+    prepared: set[str] = field(default_factory=set)
+    datasets: set[str] = field(default_factory=set)
+    evaluated: set[str] = field(default_factory=set)
+    invoked: set[tuple[str, int]] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+    failed_invocations: Counter[str] = field(default_factory=Counter)
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Take one record into account."""
+        kind, cell = line["type"], line.get("cell_digest")
+        if kind == "prepared":
+            self.prepared.add(cell)
+        elif kind == "dataset":
+            self.datasets.add(line["tokenised"])
+        elif kind == "accuracy":
+            self.evaluated.add(cell)
+        elif kind == "invocation":
+            self.invoked.add((cell, line["block"]))
+        elif kind == "failure" and line["block"] is not None:
+            self.invoked.add((cell, line["block"]))
+            self.failed_invocations[cell] += 1
+        elif kind == "failure" and cell is not None:
+            self.failed.add(cell)
+
+
+class Session:
+    """Carries one run to its end.
+
+    Parameters
+    ----------
+    cells : the cells to run; excluded ones are in the header only.
+    writer : the run's records, new or resumed.
+    done : what an earlier session of this run has written.
+    locks : environment name -> lock hash. Environments that could not be built are in `broken` with their error.
+    """
+
+    def __init__(
+        self,
+        *,
+        cells: list[Cell],
+        writer: RunWriter,
+        done: Done,
+        children: Children,
+        preparation: Preparation,
+        locks: Mapping[str, str],
+        broken: Mapping[str, StageError],
+        host: str,
+        view: View,
+        seed: int,
+    ):
+        self._cells = cells
+        self._writer = writer
+        self._done = done
+        self._children = children
+        self._preparation = preparation
+        self._locks = dict(locks)
+        self._broken = broken
+        self._host = host
+        self._view = view
+        self._slots = list(schedule(cells, seed))
+        self._steps_done = 0
+        self._artefacts: dict[str, tuple[Artefact, Artefact]] = {}
+
+    def run(self) -> Counter[str]:
+        """Prepare, evaluate and measure what is left; return how many records of each type the run now holds."""
+        start = time.monotonic()
+        steps = 2 * len(self._cells) + len(self._slots)
+        self._view.begin(f"run {self._writer.run}: {len(self._cells)} cells, {len(self._slots)} invocations", steps)
+        for cell in self._cells:
+            self._prepare(cell)
+        for slot in self._slots:
+            self._step(f"block {slot.block + 1} {slot.cell.key}")
+            if self._is_open(slot):
+                self._measure(slot)
+        counts = Counter(failed=len(self._done.failed), invoked=len(self._done.invoked))
+        counts["failed_invocations"] = self._done.failed_invocations.total()
+        self._write(record.end("complete", dict(counts), time.monotonic() - start))
+        return counts
+
+    def _is_open(self, slot: Slot) -> bool:
+        digest = slot.cell.digest
+        done = (digest, slot.block) in self._done.invoked or digest in self._done.failed
+        return not done and self._done.failed_invocations[digest] < FAILED_INVOCATIONS
+
+    def _prepare(self, cell: Cell) -> None:
+        """Bring one cell to an artefact and an accuracy, or to a failure record."""
+        self._step(f"prepare {cell.key}")
+        if cell.digest in self._done.failed:
+            self._step("")
+            return
+        stage = "environment"
+        try:
+            for environment in (cell.model.environment, cell.backend.environment):
+                if environment in self._broken:
+                    raise self._broken[environment]
+            stage = "prepare"
+            cores = len(self._children.cores(cell))
+            keys = stage_keys(cell, locks=self._locks, host=self._host, cores=cores)
+            prepared = self._preparation.prepare(cell, keys)
+            self._artefacts[cell.digest] = (prepared.artefact, prepared.tokenised)
+            self._record_prepared(cell, prepared)
+            stage = "evaluate"
+            self._step(f"evaluate {cell.key}")
+            self._record_accuracy(cell, keys, prepared)
+        except StageError as error:
+            self._fail(cell, stage, error, None)
+
+    def _record_prepared(self, cell: Cell, prepared: Prepared) -> None:
+        tokenised = prepared.tokenised
+        if tokenised.key not in self._done.datasets:
+            self._write(record.dataset(task=cell.labels[1], tokenised=tokenised.key, **_dataset_fields(tokenised)))
+        if cell.digest not in self._done.prepared:
+            self._write(
+                record.prepared(
+                    cell=cell.key,
+                    cell_digest=cell.digest,
+                    artefact=prepared.artefact.key,
+                    size_bytes=prepared.artefact.size_bytes,
+                    seconds=prepared.seconds,
+                    reused=prepared.artefact.reused,
+                    stages=prepared.stages,
+                    provenance=prepared.artefact.result,
+                )
+            )
+
+    def _record_accuracy(self, cell: Cell, keys: StageKeys, prepared: Prepared) -> None:
+        if cell.digest in self._done.evaluated:
+            return
+        accuracy = self._preparation.evaluate(cell, keys, prepared)
+        self._write(
+            record.accuracy(
+                cell=cell.key,
+                cell_digest=cell.digest,
+                artefact=prepared.artefact.key,
+                tokenised=prepared.tokenised.key,
+                reused=accuracy.reused,
+                **accuracy.result,
+            )
+        )
+        metric = accuracy.result["metric"]
+        self._view.note(f"  {cell.key}: {metric['name']} {metric['value']:.4f}")
+
+    def _measure(self, slot: Slot) -> None:
+        cell = slot.cell
+        if cell.digest not in self._artefacts:
+            return
+        artefact, tokenised = self._artefacts[cell.digest]
+        try:
+            outcome = self._children.run(
+                "measure",
+                cell,
+                environment=cell.backend.environment,
+                inputs={"artefact": artefact.path, "tokenised": tokenised.path},
+                options={"block": slot.block},
+            )
+        except StageError as error:
+            self._fail(cell, "measure", error, slot.block)
+            return
+        self._write(
+            record.invocation(
+                cell=cell.key,
+                cell_digest=cell.digest,
+                artefact=artefact.key,
+                block=slot.block,
+                order=slot.order,
+                peak_memory_bytes=outcome.max_rss_bytes,
+                wall_seconds=outcome.wall_seconds,
+                process_seconds=outcome.user_seconds + outcome.system_seconds,
+                voluntary_switches=outcome.voluntary_switches,
+                involuntary_switches=outcome.involuntary_switches,
+                **outcome.values,
+            )
+        )
+
+    def _fail(self, cell: Cell, stage: str, error: StageError, block: int | None) -> None:
+        tail = error.log_tail if isinstance(error, ChildError) else ""
+        self._write(
+            record.failure(
+                cell=cell.key,
+                cell_digest=cell.digest,
+                stage=stage,
+                kind=error.kind,
+                message=error.message,
+                block=block,
+                log_tail=tail,
+            )
+        )
+        self._view.note(f"  {cell.key}: failed({error.kind}) in {stage}: {error.message}")
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        self._writer.append(line)
+        self._done.add(line)
+
+    def _step(self, what: str) -> None:
+        self._view.step(self._steps_done, what)
+        self._steps_done += 1
+
+
+def _dataset_fields(tokenised: Artefact) -> dict[str, Any]:
+    return {name: tokenised.result.get(name) for name in ("rows", "fingerprints", "labels", "references")}
+
+
+def done_so_far(lines: list[Mapping[str, Any]]) -> Done:
+    """Return what the records of an interrupted run hold."""
+    done = Done()
+    for line in lines:
+        done.add(line)
+    return done
+
+
+def log_folder(cache: Path, run: str) -> Path:
+    """Return where a run's children write their output."""
+    return cache / "logs" / run

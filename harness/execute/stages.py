@@ -1,0 +1,79 @@
+"""The stages that lead to a cell's artefact, each an artefact with a key of its own, made once and shared by key.
+
+A key covers everything that can change the bytes: the configs a stage reads, the keys of its inputs, the lock of its
+environment, and the source text of the modules that do the work. It does not cover how the result is measured.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import harness
+from harness.plan.cell import Cell, digest
+
+#: Stage -> the files under harness/ whose text is part of its key ({backend} is the cell's).
+_CODE = {
+    "tokenise": ("worker/tokenise.py", "worker/rows.py", "tasks/*.py"),
+    "finetune": ("worker/finetune.py", "worker/seeding.py", "models/*.py"),
+    "quantize": ("worker/quantize.py", "backends/{backend}.py", "backends/*_*.py", "approaches/*.py", "models/*.py"),
+    "evaluate": ("worker/evaluate.py", "worker/seeding.py", "tasks/score.py", "tasks/metrics/*/*.py"),
+}
+
+
+@dataclass(frozen=True)
+class StageKeys:
+    """The digests of a cell's stages; equal digests mean one shared artefact."""
+
+    tokenise: str
+    finetune: str
+    quantize: str
+    evaluate: str
+
+
+def stage_keys(cell: Cell, *, locks: dict[str, str], host: str, cores: int) -> StageKeys:
+    """Return the keys of `cell`'s stages.
+
+    Parameters
+    ----------
+    locks : environment name -> lock hash.
+    host : the host's fingerprint; numerics, and so QAT and accuracy, depend on its instruction set.
+    cores : threads of the child; sums are split by thread, so they are part of the numerics.
+    """
+    model, task, approach = cell.model, cell.task, cell.approach
+    shared = locks[model.environment]
+    reading = dataclasses.replace(task, metric="", metric_key=None, name="", fine_tune=type(task.fine_tune)())
+    tokenise = _key("tokenise", cell, shared, reading, model.source, model.architecture)
+    finetune = _key("finetune", cell, shared, tokenise, model.fine_tuned, task.fine_tune, task.kind, host, cores)
+    recipe = (approach, dataclasses.replace(cell.backend, name=""), cell.tuner, cell.backend.name)
+    quantize = _key("quantize", cell, locks[cell.backend.environment], finetune, recipe, cell.host.isa, host, cores)
+    scoring = (task.metric, task.metric_key, task.evaluation_batch_size, cell.protocol.limit_evaluation)
+    evaluate = _key("evaluate", cell, locks[cell.backend.environment], quantize, scoring, cell.host.isa, host, cores)
+    return StageKeys(tokenise, finetune, quantize, evaluate)
+
+
+def _key(stage: str, cell: Cell, *parts: Any) -> str:
+    plain = [dataclasses.asdict(part) if dataclasses.is_dataclass(part) else _plain(part) for part in parts]
+    return digest([stage, code_digest(_CODE[stage], cell.backend.name), plain])
+
+
+def _plain(part: Any) -> Any:
+    if isinstance(part, tuple):
+        return [dataclasses.asdict(item) if dataclasses.is_dataclass(item) else item for item in part]
+    return part
+
+
+@functools.cache
+def code_digest(patterns: Sequence[str], backend: str) -> str:
+    """Return a digest of the source files that `patterns` (relative to the package) name."""
+    package = Path(harness.__file__).parent
+    total = hashlib.sha256()
+    for pattern in patterns:
+        for path in sorted(package.glob(pattern.format(backend=backend))):
+            total.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes())
+    return total.hexdigest()

@@ -1,0 +1,21 @@
+"""What the session tells a person while it works; the room `publish` shows it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class View(Protocol):
+    """What the session tells while it works."""
+
+    def begin(self, title: str, steps: int) -> None:
+        """A run of so many steps (stages and invocations) begins."""
+
+    def step(self, done: int, what: str) -> None:
+        """So many steps are done; `what` goes on now."""
+
+    def progress(self, stage: str, done: int, total: int, note: str = "") -> None:
+        """The stage under way has done so much of its own work."""
+
+    def note(self, line: str) -> None:
+        """One line that stays."""

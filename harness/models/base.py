@@ -1,0 +1,82 @@
+"""What every architecture's file shares: where a model comes from, its tokenizer, and errors with a name.
+
+An architecture's file offers ``load(folder, model, labels=..., seed=...)``; it is found by ``model.architecture``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import StageError, nearest
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from harness.plan.config import ModelConfig
+
+
+def architecture(name: str) -> ModuleType:
+    """Return the module of this folder that loads `name`; ``bad_config`` when there is none."""
+    if importlib.util.find_spec(f"harness.models.{name}") is None:
+        there = [path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in ("__init__", "base")]
+        raise StageError("bad_config", f"model.architecture: no '{name}'{nearest(name, there)}")
+    return importlib.import_module(f"harness.models.{name}")
+
+
+def origin(folder: Path | None, model: ModelConfig) -> tuple[str, dict[str, Any]]:
+    """Return the first argument and the keywords of a ``from_pretrained``: a local folder, or a hub id at a revision.
+
+    Code that a checkpoint brings is run only where the model's config says so.
+    """
+    if folder is not None:
+        if not folder.is_dir():
+            raise StageError("missing_file", f"{folder}: no such model folder")
+        return str(folder), {"trust_remote_code": model.trust_remote_code, "local_files_only": True}
+    if model.source.hub_id is None:
+        raise StageError("bad_config", f"model {model.name}: model.source names neither package, hub_id nor path")
+    keywords = {"trust_remote_code": model.trust_remote_code, "revision": model.source.revision}
+    return model.source.hub_id, keywords
+
+
+@contextlib.contextmanager
+def named_errors(folder: Path | None, model: ModelConfig) -> Iterator[None]:
+    """Give the errors of transformers, which are all OSError or ValueError, the kind that a failure record has."""
+    where = str(folder) if folder is not None else f"{model.source.hub_id} at {model.source.revision}"
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:  # the operating system's own: no space left, and the like
+            raise
+        message = f"{where}: {_line(error)}"
+        if folder is not None:
+            raise StageError("missing_file", message) from error
+        offline = "connect" in str(error) or "offline" in str(error)
+        raise StageError("no_network" if offline else "no_package", message) from error
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise StageError("bad_config", f"{where}: {_line(error)}") from error
+        message = f"{where}: the model brings its own code; model.trust_remote_code=true runs it"
+        raise StageError("bad_config", message) from error
+    except Exception as error:
+        if type(error).__name__ != "SafetensorError":
+            raise
+        raise StageError("damaged", f"{where}: {_line(error)}") from error
+
+
+def load_tokenizer(folder: Path | None, model: ModelConfig) -> PreTrainedTokenizerBase:
+    """Return the model's tokenizer."""
+    from transformers import AutoTokenizer
+
+    where, keywords = origin(folder, model)
+    with named_errors(folder, model):
+        return AutoTokenizer.from_pretrained(where, **keywords)
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,106 @@
+"""A cell: one point of the matrix, frozen and hashable, with a key that is stable across runs and hosts."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any
+
+from harness.plan.config import (
+    AXES,
+    ApproachConfig,
+    BackendConfig,
+    HostConfig,
+    ModelConfig,
+    ProtocolConfig,
+    TaskConfig,
+    TunerConfig,
+)
+
+
+def canonical(value: Any) -> str:
+    """Return the one JSON text of a config: sorted keys, no spaces; equal configs give equal text."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=list)
+
+
+def digest(value: Any, length: int = 16) -> str:
+    """Return the first `length` hex digits of the SHA-256 of :func:`canonical` text."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:length]
+
+
+@dataclass(frozen=True, eq=False)
+class Option:
+    """One option of an axis: its label on tables (name, and the overridden fields in brackets) and its config."""
+
+    axis: str
+    label: str
+    config: Any
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a cell is not run. `kind` is 'excluded' (the suite says so) or 'unsupported' (the backend cannot)."""
+
+    kind: str
+    because: str
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One point of the matrix. `key` names it, `digest` also covers every field of its configs."""
+
+    key: str
+    digest: str
+    model: ModelConfig
+    task: TaskConfig
+    approach: ApproachConfig
+    backend: BackendConfig
+    tuner: TunerConfig
+    host: HostConfig
+    protocol: ProtocolConfig
+    labels: tuple[str, ...]  # one label an axis, in the order of AXES
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Cell) and other.digest == self.digest
+
+    @property
+    def group(self) -> str:
+        """The comparison group: cells whose speed-ups and accuracies are compared with each other."""
+        return "/".join((self.labels[0], self.labels[1], *self.labels[5:]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values, as a child receives them; :func:`cell_from_dict` is the inverse."""
+        fields = {axis: dataclasses.asdict(getattr(self, axis)) for axis in AXES}
+        return {"key": self.key, "digest": self.digest, "labels": list(self.labels), **fields}
+
+
+def cell_from_dict(values: dict[str, Any]) -> Cell:
+    """Build a cell from :meth:`Cell.to_dict` values (after JSON)."""
+    configs = {axis: from_dict(schema, values[axis]) for axis, schema in AXES.items()}
+    return Cell(key=values["key"], digest=values["digest"], labels=tuple(values["labels"]), **configs)
+
+
+def from_dict(schema: type, values: dict[str, Any]) -> Any:
+    """Build the frozen dataclass `schema` from plain values that were checked before; lists become tuples."""
+    hints = typing.get_type_hints(schema)
+    built = {}
+    for name, value in values.items():
+        hint = hints[name]
+        if isinstance(hint, types.UnionType):
+            hint = next(part for part in typing.get_args(hint) if part is not type(None))
+        if dataclasses.is_dataclass(hint) and value is not None:
+            value = from_dict(hint, value)
+        elif isinstance(value, list):
+            value = tuple(value)
+        built[name] = value
+    return schema(**built)

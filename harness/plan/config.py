@@ -1,0 +1,221 @@
+"""The schema of every config group, as frozen dataclasses with a default for each field.
+
+Hydra and OmegaConf hold each YAML in `conf/` and each override against these types; the rest of the harness sees only
+these dataclasses and imports no Hydra (see :mod:`harness.plan.compose`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+#: OmegaConf's marker of a mandatory value, spelled out so that the child needs no OmegaConf.
+MISSING = "???"
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """Where bytes come from. Exactly one of `package`, `hub_id` and `path` is set; all three are equal ways.
+
+    `package` is a registry pin (``name==version``) whose archive must have the given `sha256`; `inside` is the file or
+    folder within it. `hub_id` with `revision` names a model or data set on a hub. `path` is a local file or folder.
+    """
+
+    package: str | None = None
+    registry: str = "pypi"  # pypi or debian
+    source_distribution: bool = False
+    sha256: str | None = None
+    inside: str | None = None
+    hub_id: str | None = None
+    revision: str | None = None
+    path: str | None = None
+    licence: str | None = None
+    cite: str | None = None
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A pretrained or already fine-tuned encoder."""
+
+    name: str = MISSING
+    source: SourceConfig = field(default_factory=SourceConfig)
+    architecture: str = "bert"  # the file in harness/models that loads it
+    fine_tuned: bool = False  # True: it carries its own head, so nothing is trained before FP32
+    trust_remote_code: bool = False
+    environment: str = "torch"  # where its data are tokenised and its FP32 checkpoint is fine-tuned
+
+
+@dataclass(frozen=True)
+class FineTuneConfig:
+    """How the FP32 checkpoint is trained, once, deterministically. `epochs` may be a fraction."""
+
+    epochs: float = 1.5
+    learning_rate: float = 1e-4
+    batch_size: int = 32
+    warmup_share: float = 0.1
+    weight_decay: float = 0.01
+    frozen: tuple[str, ...] = ("embeddings", "encoder.layer.0.")  # prefixes below the encoder
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """A named split of the source, or rows held out of the training split after a shuffle with `seed`."""
+
+    train: str = "train"  # split name, or file inside the source
+    evaluation: str | None = None  # split name or file; None: hold rows out of train
+    held_out: int = 0
+    seed: int = 0
+    limit_train: int | None = None
+    limit_evaluation: int | None = None
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """Labelled data, what is predicted from it, and the metric."""
+
+    name: str = MISSING
+    reader: str = "table"  # the file in harness/tasks that turns the source into columns text, [text_pair], label
+    source: SourceConfig = field(default_factory=SourceConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    kind: str = "classification"  # or regression
+    text: str = "text"
+    text_pair: str | None = None
+    label: str = "label"
+    labels: tuple[str, ...] | None = None  # fixed label order; None: sorted labels of the training split
+    metric: str = "accuracy"  # a module of harness/tasks/metrics, or any hub metric by name
+    metric_key: str | None = None  # which of the metric's values; None: the module's own name
+    greater_is_better: bool = True
+    max_length: int = 128  # tokens; longer texts are truncated
+    evaluation_batch_size: int = 32
+    fine_tune: FineTuneConfig = field(default_factory=FineTuneConfig)
+    options: dict[str, Any] = field(default_factory=dict)  # the reader's own
+
+
+@dataclass(frozen=True)
+class QuantizerConfig:
+    """How one kind of tensor (weights or activations) is mapped to integers."""
+
+    dtype: str = "int8"  # int8 or uint8
+    scheme: str = "affine"  # affine or symmetric
+    granularity: str = "per_tensor"  # per_tensor or per_channel
+    observer: str = "minmax"  # minmax, moving_average, histogram, percentile, kl
+    percentile: float = 99.99  # of |x|, for observer=percentile
+    reduce_range: bool = False  # 7 bits: no saturation of int16 sums on hosts without VNNI
+
+
+@dataclass(frozen=True)
+class CalibrationConfig:
+    """Which training samples show the ranges, in a fixed order; never evaluation data."""
+
+    samples: int = 100
+    batch_size: int = 10
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class QatConfig:
+    """Fine-tuning with fake quantization, starting from the shared FP32 checkpoint."""
+
+    steps: int = 100
+    learning_rate: float = 2e-5
+    batch_size: int = 32
+    freeze_observers_at: float = 0.75  # share of the steps after which ranges stand still
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ApproachConfig:
+    """A way to lower the precision."""
+
+    name: str = MISSING
+    precision: str = "int8"  # fp32, bf16 or int8: what the cell claims to execute
+    method: str = "static"  # none, cast, dynamic, static, qat
+    activation: QuantizerConfig = field(default_factory=lambda: QuantizerConfig(dtype="uint8"))
+    weight: QuantizerConfig = field(
+        default_factory=lambda: QuantizerConfig(scheme="symmetric", granularity="per_channel")
+    )
+    calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
+    qat: QatConfig = field(default_factory=QatConfig)
+    fallback: tuple[str, ...] = ()  # module names kept in FP32
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BackendConfig:
+    """An execution path of a framework, in one environment."""
+
+    name: str = MISSING
+    environment: str = MISSING
+    engine: str | None = None
+    variables: dict[str, str] = field(default_factory=dict)  # environment variables of every child of this backend
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TunerConfig:
+    """Accuracy-aware tuning; `none` quantizes once with the approach's own recipe."""
+
+    name: str = MISSING
+    strategy: str | None = None
+    timeout: int = 0
+    max_trials: int = 100
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HostConfig:
+    """What of this host a cell may use: an instruction-set ceiling (`isa`), cores, NUMA node."""
+
+    name: str = MISSING
+    isa: str | None = None
+    cores: tuple[int, ...] | None = None  # None: the lowest-numbered allowed cores, one per thread
+    threads: int | None = None  # None: all allowed physical cores
+    numa_node: int | None = None
+
+
+@dataclass(frozen=True)
+class ProtocolConfig:
+    """How often and how long is measured, and within which limits."""
+
+    name: str = MISSING
+    blocks: int = 5
+    latency_batch_size: int = 1
+    throughput_batch_size: int = 8
+    sequence_length: int | None = None  # tokens, padded; None: the task's max_length
+    min_iterations: int = 50
+    measure_seconds: float = 1.0  # per batch size and invocation
+    warmup_max_seconds: float = 3.0
+    warmup_window: int = 10
+    limit_evaluation: int | None = None  # rows; None: the whole split
+    criterion: float = 0.01
+    criterion_relative: bool = True
+    confidence: float = 0.95
+    time_limit_seconds: int = 1800
+    memory_limit_bytes: int | None = None  # None: 90 % of what the host allows
+    omp_wait_policy: str = "PASSIVE"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class EnvironmentConfig:
+    """A pinned, separately installed set of packages. `lock` lies beside this YAML."""
+
+    name: str = MISSING
+    python: str = "3.11"
+    lock: str = MISSING
+    variables: dict[str, str] = field(default_factory=dict)
+    no_deps: tuple[str, ...] = ()  # pins installed without their declared dependencies
+    imports: tuple[str, ...] = ()  # must import, or the build has failed
+
+
+#: Config group -> schema. The order is the order of the parts of a cell's key.
+AXES: dict[str, type] = {
+    "model": ModelConfig,
+    "task": TaskConfig,
+    "approach": ApproachConfig,
+    "backend": BackendConfig,
+    "tuner": TunerConfig,
+    "host": HostConfig,
+    "protocol": ProtocolConfig,
+}

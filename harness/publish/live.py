@@ -1,0 +1,97 @@
+"""What a person sees while a run goes on: a live display on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
+
+
+class PlainView:
+    """Plain lines: one for each step, and one for a stage's progress at most every ten seconds."""
+
+    def __init__(self, console: Console, interval_seconds: float = 10.0):
+        self._console = console
+        self._interval = interval_seconds
+        self._last = 0.0
+        self._steps = 0
+        self._start = time.monotonic()
+
+    def __enter__(self) -> PlainView:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def begin(self, title: str, steps: int) -> None:
+        self._steps = steps
+        self.note(title)
+
+    def step(self, done: int, what: str) -> None:
+        elapsed = time.monotonic() - self._start
+        self.note(f"[{done}/{self._steps} {elapsed:5.0f} s] {what}")
+
+    def progress(self, stage: str, done: int, total: int, note: str = "") -> None:
+        now = time.monotonic()
+        if now - self._last >= self._interval:
+            self._last = now
+            self.note(f"    {stage} {done}/{total} {note}".rstrip())
+
+    def note(self, line: str) -> None:
+        self._console.print(Text(line), soft_wrap=True)
+
+
+class LiveView:
+    """A bar over the run's steps and one over the stage under way; results so far scroll by above them."""
+
+    def __init__(self, console: Console):
+        self._console = console
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        self._bars = Progress(*columns, console=console)
+        self._run = self._bars.add_task("run", total=None)
+        self._stage = self._bars.add_task("", total=None, visible=False)
+        # Two frames a second: the parent must not burn the core that a child is measured on.
+        self._live = Live(Group(self._bars), console=console, refresh_per_second=2, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> LiveView:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def begin(self, title: str, steps: int) -> None:
+        self._bars.update(self._run, total=steps, description="run")
+        self.note(title)
+
+    def step(self, done: int, what: str) -> None:
+        self._bars.update(self._run, completed=done)
+        self._bars.update(self._stage, description=escape(what[:48]), visible=True, completed=0, total=None)
+        self._live.refresh()
+
+    def progress(self, stage: str, done: int, total: int, note: str = "") -> None:
+        text = escape(f"{stage} {note}"[:48])
+        self._bars.update(self._stage, description=text, completed=done, total=total, visible=True)
+        self._live.refresh()
+
+    def note(self, line: str) -> None:
+        self._console.print(Text(line))
+        self._live.refresh()
+
+
+def view_for(console: Console) -> PlainView | LiveView:
+    """Return the live display on a terminal, the plain lines elsewhere."""
+    return LiveView(console) if console.is_terminal else PlainView(console)

@@ -1,0 +1,37 @@
+"""Finds the file of a split inside a source, and says clearly what is there when it is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.errors import StageError, nearest
+
+
+def split_files(source: Path, name: str, suffixes: tuple[str, ...]) -> list[Path]:
+    """Return the files that hold the split `name` of `source`, sorted by name.
+
+    Parameters
+    ----------
+    source : a file, which is then the split itself unless `name` names a file beside it; or a folder.
+    name : a file name; or a stem, so that ``train`` finds ``train.csv`` and the shards ``train-00000-of-2.parquet``.
+    suffixes : the endings a stem may have, such as ``.csv``.
+
+    Raises
+    ------
+    StageError : ``missing_file``, with the nearest name that is there.
+    """
+    if not source.exists():
+        raise StageError("missing_file", f"{source}: no such file or folder")
+    folder = source if source.is_dir() else source.parent
+    if (folder / name).is_file():
+        return [folder / name]
+    patterns = [pattern + suffix for suffix in suffixes for pattern in (name, f"{name}-*")]
+    for place in (folder, folder / "data"):
+        for pattern in patterns if place.is_dir() else ():
+            found = sorted(place.glob(pattern))
+            if found and source.is_dir():
+                return found
+    if source.is_file() and name == "train":
+        return [source]
+    there = [path.name for path in folder.iterdir() if path.is_file()]
+    raise StageError("missing_file", f"{folder}: no file for the split '{name}'{nearest(name, there)}")

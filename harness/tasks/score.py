@@ -1,0 +1,63 @@
+"""Turns predictions into the task's metric, through `evaluate`: a module of ours, or any hub metric by name."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import StageError, nearest
+
+if TYPE_CHECKING:
+    from harness.plan.config import TaskConfig
+
+METRICS = Path(__file__).parent / "metrics"
+
+
+def shipped() -> list[str]:
+    """Return the names of the metrics that need no hub."""
+    return sorted(path.parent.name for path in METRICS.glob("*/*.py") if path.stem == path.parent.name)
+
+
+def score(name: str, predictions: Sequence[Any], references: Sequence[Any], task: TaskConfig) -> dict[str, Any]:
+    """Return ``{"name", "value", "greater_is_better"}`` of the metric `name`.
+
+    Parameters
+    ----------
+    name : a folder of ``harness/tasks/metrics``, or the name of a metric on a hub.
+    predictions, references : shape (rows,); class indices, or numbers for a regression.
+    task : its `metric_key` picks one of several values; None takes the one called like the metric, or the only one.
+
+    Raises
+    ------
+    StageError : ``no_network`` when the metric is not ours and no hub has answered, ``bad_config`` when the metric
+        does not take these values or has no such key, ``nan`` when it is not finite.
+    """
+    values = _compute(name, predictions, references)
+    key = task.metric_key or (name if name in values or len(values) != 1 else next(iter(values)))
+    if key not in values:
+        raise StageError("bad_config", f"metric {name} has no value '{key}' (task.metric_key){nearest(key, values)}")
+    value = float(values[key])
+    if not math.isfinite(value):
+        raise StageError("nan", f"metric {name}: {key} is {value}; are all predictions or references the same?")
+    full_name = name if key == name else f"{name}.{key}"
+    return {"name": full_name, "value": value, "greater_is_better": task.greater_is_better}
+
+
+def _compute(name: str, predictions: Sequence[Any], references: Sequence[Any]) -> dict[str, Any]:
+    import evaluate
+
+    place = str(METRICS / name) if name in shipped() else name
+    try:
+        # A name of its own and memory: two harnesses must not wait for each other's scratch file.
+        metric = evaluate.load(place, experiment_id=uuid.uuid4().hex, keep_in_memory=True)
+    except (FileNotFoundError, ConnectionError) as error:
+        close = nearest(name, shipped())
+        raise StageError("no_network", f"metric {name} is not shipped and no hub gave it{close}") from error
+    try:
+        return metric.compute(predictions=list(predictions), references=list(references))
+    except (TypeError, ValueError) as error:
+        first_line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise StageError("bad_config", f"metric {name} does not take this task's values: {first_line}") from error

@@ -1,0 +1,106 @@
+"""A user's own labelled data: CSV, TSV, JSON lines or Parquet files, or a data set on a hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import StageError, nearest
+from harness.tasks.checks import named_columns
+from harness.tasks.files import split_files
+from harness.tasks.splits import split_rows
+
+if TYPE_CHECKING:
+    import pyarrow
+    from datasets import Dataset
+
+    from harness.plan.config import TaskConfig
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
+
+
+def read(source: Path | None, task: TaskConfig) -> dict[str, Dataset]:
+    """Return the splits with the columns text, [text_pair], label.
+
+    Parameters
+    ----------
+    source : a file, a folder of files, or None for the hub data set that ``task.source`` names.
+    task : ``text``, ``text_pair`` and ``label`` name columns. ``split.train`` and ``split.evaluation`` name files of
+        the folder (the ending may be left out) or splits of the hub data set. ``options.quoted`` says whether fields
+        may stand in double quotes; by default they may in CSV and may not in TSV, where a lone quote is common and
+        would swallow the lines up to the next. ``options.subset`` is the configuration of a hub data set.
+
+    Raises
+    ------
+    StageError : ``missing_file``, ``bad_data``, ``bad_config``; ``no_network`` and ``no_package`` for a hub.
+    """
+    names = [task.split.train] if task.split.evaluation is None else [task.split.train, task.split.evaluation]
+    read_split = _hub_split if source is None else _file_split
+    splits = [named_columns(read_split(source, name, task), task, f"split '{name}'") for name in names]
+    return split_rows(splits[0], splits[1] if len(splits) > 1 else None, task.split)
+
+
+def _file_split(source: Path, name: str, task: TaskConfig) -> Dataset:
+    import pyarrow
+    from datasets import Dataset
+
+    paths = split_files(source, name, SUFFIXES)
+    try:
+        tables = [_arrow(path, task) for path in paths]
+        return Dataset(pyarrow.concat_tables(tables, promote_options="default"))
+    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
+        first_line = str(error).splitlines()[0]
+        raise StageError("bad_data", f"{paths[0].name}: {first_line}") from error
+
+
+def _arrow(path: Path, task: TaskConfig) -> pyarrow.Table:
+    import pyarrow
+    import pyarrow.csv
+    import pyarrow.json
+    import pyarrow.parquet
+
+    suffix = path.suffix.lower()
+    if path.stat().st_size == 0:
+        raise StageError("bad_data", f"{path.name}: the file is empty")
+    if suffix == ".parquet":
+        return pyarrow.parquet.read_table(path)
+    if suffix in (".jsonl", ".json"):
+        return pyarrow.json.read_json(path)
+    if suffix not in (".csv", ".tsv"):
+        raise StageError("bad_data", f"{path.name}: want one of {', '.join(SUFFIXES)}")
+    quoted = bool(task.options.get("quoted", suffix == ".csv"))
+    # Without a type, texts that look like numbers or dates would be read as such.
+    types = {name: pyarrow.string() for name in (task.text, task.text_pair) if name is not None}
+    return pyarrow.csv.read_csv(
+        path,
+        parse_options=pyarrow.csv.ParseOptions(
+            delimiter="," if suffix == ".csv" else "\t",
+            quote_char='"' if quoted else False,
+            newlines_in_values=quoted,
+        ),
+        convert_options=pyarrow.csv.ConvertOptions(column_types=types),
+    )
+
+
+def _hub_split(source: None, name: str, task: TaskConfig) -> Dataset:
+    import datasets
+
+    where, wanted = task.source.hub_id, task.options.get("subset")
+    if where is None:
+        raise StageError("bad_config", f"task {task.name}: task.source names neither package, hub_id nor path")
+    try:
+        # Hub data sets that need their own code are refused: datasets itself no longer runs it.
+        splits = datasets.load_dataset(where, name=wanted, revision=task.source.revision)
+    except datasets.exceptions.DatasetNotFoundError as error:
+        raise StageError("no_package", f"{where}: {_line(error)}") from error
+    except ConnectionError as error:
+        raise StageError("no_network", f"{where}: {_line(error)}") from error
+    except ValueError as error:
+        raise StageError("bad_config", f"{where}: {_line(error)}") from error
+    if name not in splits:
+        raise StageError("bad_config", f"{where}: no split '{name}'{nearest(name, splits)}")
+    return splits[name]
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

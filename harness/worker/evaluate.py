@@ -1,0 +1,120 @@
+"""The stage `evaluate`: an artefact's accuracy on this host, row by row, and proof of the precision it executed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.backends.base import Backend, ExecutedPrecision, backend_class
+from harness.errors import StageError
+from harness.tasks.score import score
+from harness.worker.rows import Rows
+from harness.worker.seeding import fix_threads
+
+if TYPE_CHECKING:
+    from harness.plan.cell import Cell
+    from harness.worker.channel import Report
+
+
+def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
+    """Evaluate ``spec["inputs"]["artefact"]`` on the evaluation rows, the first ``limit_evaluation`` if that is set.
+
+    Returns
+    -------
+    dict : executed, metric, predictions (one a row, in row order: class index, or number), logits_sha256 (over
+        float32 logits in row order), rows, seconds (of the forward passes and what surrounds them).
+
+    Raises
+    ------
+    StageError : ``nan`` when a logit is not finite, ``no_int8_kernels`` when the cell claims INT8 and ran none,
+        ``bad_labels`` when the model has fewer outputs than the rows have classes.
+    """
+    tokenised = Path(spec["inputs"]["tokenised"])
+    rows = first_rows(Rows.load(tokenised / "evaluation.npz"), spec["options"].get("limit_evaluation"))
+    backend = backend_class(cell.backend.name)()
+    report.progress("evaluate", 0, len(rows), "loading")
+    backend.load(Path(spec["inputs"]["artefact"]), cell)
+    fix_threads(spec["seed"], spec["threads"])
+    batches = rows.by_length(cell.task.evaluation_batch_size)
+    executed = backend.executed_precision(backend.inputs(rows.batch(batches[0])))
+    prove(executed, cell)
+    start = time.monotonic()
+    logits = all_logits(backend, rows, batches, report)
+    seconds = time.monotonic() - start
+    predictions = predict(logits, rows, cell.task.kind)
+    return {
+        "executed": {**dataclasses.asdict(executed), "kernels": dict(executed.kernels)},
+        "metric": score(cell.task.metric, predictions, rows.labels.tolist(), cell.task),
+        "predictions": predictions,
+        "logits_sha256": hashlib.sha256(np.ascontiguousarray(logits, "<f4").tobytes()).hexdigest(),
+        "rows": len(rows),
+        "seconds": seconds,
+    }
+
+
+def first_rows(rows: Rows, limit: int | None) -> Rows:
+    """Return the first `limit` rows; all of them for None."""
+    if limit is None or limit >= len(rows):
+        return rows
+    if limit < 1:
+        raise StageError("bad_config", f"protocol.limit_evaluation={limit}: want at least 1 row")
+    tokens = int(rows.offsets[limit])
+    return dataclasses.replace(
+        rows,
+        input_ids=rows.input_ids[:tokens],
+        token_type_ids=rows.token_type_ids[:tokens],
+        offsets=rows.offsets[: limit + 1],
+        labels=rows.labels[:limit],
+    )
+
+
+def prove(executed: ExecutedPrecision, cell: Cell) -> None:
+    """Raise unless the runtime executed the precision that the cell claims.
+
+    Raises
+    ------
+    StageError : ``no_int8_kernels``; ``error`` for a bf16 cell that ran no bf16 operation.
+    """
+    claimed = cell.approach.precision
+    counts = f"{executed.source} saw {executed.int8_ops} int8, {executed.bf16_ops} bf16, {executed.fp32_ops} fp32 ops"
+    if claimed == "int8" and executed.int8_ops == 0:
+        raise StageError("no_int8_kernels", f"{cell.key} claims int8, but {counts}")
+    if claimed == "bf16" and executed.bf16_ops == 0:
+        raise StageError("error", f"{cell.key} claims bf16, but {counts}")
+
+
+def all_logits(backend: Backend, rows: Rows, batches: list[np.ndarray], report: Report) -> np.ndarray:
+    """Return float32 logits in row order, shape (rows, classes), from fixed batches.
+
+    The batches never vary, because dynamic per-tensor scales depend on which rows share a batch.
+    """
+    logits: np.ndarray | None = None
+    done = 0
+    for indices in batches:
+        part = np.asarray(backend.logits(backend.forward(backend.inputs(rows.batch(indices)))), np.float32)
+        if part.ndim != 2 or len(part) != len(indices):
+            raise StageError("error", f"the backend gave logits of shape {part.shape} for {len(indices)} rows")
+        if not np.isfinite(part).all():
+            bad = int(indices[np.flatnonzero(~np.isfinite(part).all(axis=1))[0]])
+            raise StageError("nan", f"logits of evaluation row {bad} are not finite")
+        if logits is None:
+            logits = np.empty((len(rows), part.shape[1]), np.float32)
+        logits[indices] = part
+        done += len(indices)
+        report.progress("evaluate", done, len(rows))
+    return logits
+
+
+def predict(logits: np.ndarray, rows: Rows, kind: str) -> list[int] | list[float]:
+    """Return one prediction a row: the class with the largest logit (the first of equals), or the number itself."""
+    if kind == "regression":
+        return logits[:, 0].astype(float).tolist()
+    if rows.labels.max() >= logits.shape[1]:
+        message = f"the model has {logits.shape[1]} outputs, the rows have class {int(rows.labels.max())}"
+        raise StageError("bad_labels", message)
+    return logits.argmax(axis=1).tolist()

@@ -1,0 +1,170 @@
+"""The stage `finetune`: the FP32 checkpoint that all cells of one model and task share, trained once, bit for bit.
+
+Adam with decoupled weight decay (I. Loshchilov and F. Hutter, ICLR 2019), linear warm-up and decay, gradients clipped
+to norm 1, and the lowest layers frozen, so that back-propagation stops above them.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.errors import StageError
+from harness.models.base import architecture, load_tokenizer
+from harness.worker.rows import Rows
+from harness.worker.seeding import seed_torch
+from harness.worker.tokenise import facts
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+    from harness.plan.cell import Cell
+    from harness.plan.config import FineTuneConfig
+    from harness.worker.channel import Report
+
+GRADIENT_NORM = 1.0
+
+#: Batches are cut from rows sorted by length within so many batches: little padding, and still a random mixture.
+BUCKET_BATCHES = 32
+
+#: The mean loss over so many steps is one figure of the result.
+LOSS_STEPS = 20
+
+
+def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
+    """Write a transformers checkpoint into ``spec["out"]``: config.json, model.safetensors, the tokenizer's files.
+
+    A model that is already fine-tuned is only checked against the task's labels and written in their order.
+
+    Returns
+    -------
+    dict : steps, seconds (training alone), losses (means over :data:`LOSS_STEPS` steps each).
+    """
+    task, out = cell.task, Path(spec["out"])
+    folder = None if spec["inputs"]["model"] is None else Path(spec["inputs"]["model"])
+    tokenised = Path(spec["inputs"]["tokenised"])
+    seed_torch(task.fine_tune.seed, spec["threads"])
+    labels = facts(tokenised)["labels"]
+    network = architecture(cell.model.architecture).load(folder, cell.model, labels=labels, seed=task.fine_tune.seed)
+    start, losses = time.monotonic(), []
+    if not cell.model.fine_tuned:
+        losses = train(network, Rows.load(tokenised / "train.npz"), task.fine_tune, report)
+    seconds = time.monotonic() - start
+    network.save_pretrained(out, safe_serialization=True)
+    load_tokenizer(folder, cell.model).save_pretrained(out)
+    means = [float(np.mean(losses[at : at + LOSS_STEPS])) for at in range(0, len(losses), LOSS_STEPS)]
+    return {"steps": len(losses), "seconds": seconds, "losses": means}
+
+
+def train(network: PreTrainedModel, rows: Rows, config: FineTuneConfig, report: Report) -> list[float]:
+    """Train `network` in place and return the loss of each step.
+
+    Raises
+    ------
+    StageError : ``nan`` when a loss is not finite, ``bad_config`` when the config asks for no step at all or freezes
+        everything.
+    """
+    import torch
+
+    steps = math.ceil(config.epochs * len(rows) / config.batch_size)
+    if steps < 1:
+        raise StageError("bad_config", f"task.fine_tune.epochs={config.epochs} of {len(rows)} rows is no step")
+    freeze(network, config.frozen)
+    optimizer = torch.optim.AdamW(_groups(network, config.weight_decay), lr=config.learning_rate, fused=True)
+    warmup = max(1, round(config.warmup_share * steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_share(step, warmup, steps))
+    # Dropout draws from this generator: drawn anew here, so that it does not depend on what loading drew.
+    torch.manual_seed(config.seed)
+    network.train()
+    losses: list[float] = []
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    for step, indices in enumerate(batches(rows.lengths, config.batch_size, steps, config.seed)):
+        loss = loss_of(network, rows, indices)
+        losses.append(loss.item())
+        if not math.isfinite(losses[-1]):
+            raise StageError("nan", f"the loss of fine-tuning step {step + 1} of {steps} is {losses[-1]}")
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_NORM)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        schedule.step()
+        report.progress("finetune", step + 1, steps, f"loss {np.mean(losses[-LOSS_STEPS:]):.3f}")
+    network.eval()
+    return losses
+
+
+def loss_of(network: PreTrainedModel, rows: Rows, indices: np.ndarray) -> torch.Tensor:
+    """Return the loss of one batch: cross-entropy for classes, mean squared error for a regression."""
+    import inspect
+
+    import torch
+
+    arrays = rows.batch(indices)
+    if "token_type_ids" not in inspect.signature(network.forward).parameters:
+        del arrays["token_type_ids"]
+    inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    logits = network(**inputs).logits
+    labels = torch.from_numpy(rows.labels[indices])
+    if labels.is_floating_point():
+        return torch.nn.functional.mse_loss(logits[:, 0], labels)
+    return torch.nn.functional.cross_entropy(logits, labels)
+
+
+def batches(lengths: np.ndarray, batch_size: int, steps: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield row numbers of `steps` batches of rows of like length, in an order that `seed` alone decides.
+
+    Each pass over the rows is a new permutation; within it every row is seen once. NumPy has promised never to change
+    the legacy generator's stream.
+    """
+    generator = np.random.RandomState(seed)
+    while True:
+        order = generator.permutation(len(lengths))
+        bucket = BUCKET_BATCHES * batch_size
+        parts = [order[start : start + bucket] for start in range(0, len(order), bucket)]
+        sorted_rows = np.concatenate([part[np.argsort(lengths[part], kind="stable")] for part in parts])
+        cut = [sorted_rows[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        for position in generator.permutation(len(cut)):
+            if steps == 0:
+                return
+            steps -= 1
+            yield cut[position]
+
+
+def learning_rate_share(step: int, warmup: int, steps: int) -> float:
+    """Return the share of the full learning rate: up to 1 in `warmup` steps, then linearly down to 0 after `steps`."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return max(0.0, (steps - step) / max(1, steps - warmup))
+
+
+def freeze(network: PreTrainedModel, prefixes: tuple[str, ...]) -> None:
+    """Keep the encoder's parameters whose name starts with one of `prefixes` as they are.
+
+    Raises
+    ------
+    StageError : ``bad_config`` when a prefix names no parameter, most likely a misspelt one.
+    """
+    encoder = dict(network.base_model.named_parameters())
+    for prefix in prefixes:
+        frozen = [name for name in encoder if name.startswith(prefix)]
+        if not frozen:
+            tops = sorted({name.split(".")[0] for name in encoder})
+            message = f"task.fine_tune.frozen: '{prefix}' names no weight below {', '.join(tops)}"
+            raise StageError("bad_config", message)
+        for name in frozen:
+            encoder[name].requires_grad_(False)
+
+
+def _groups(network: PreTrainedModel, weight_decay: float) -> list[dict[str, Any]]:
+    """Return the optimizer's groups: vectors (biases, layer norms) are not decayed, as in the BERT paper's code."""
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    return [
+        {"params": [parameter for parameter in trained if parameter.ndim > 1], "weight_decay": weight_decay},
+        {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
+    ]

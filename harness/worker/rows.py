@@ -1,0 +1,71 @@
+"""Tokenised rows of one split, as plain arrays that every backend's environment can read (NumPy only)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Ragged token sequences: row i is ``input_ids[offsets[i]:offsets[i + 1]]``.
+
+    `labels` is int64 (classes) or float32 (regression), shape (rows,). `pad_id` fills up a batch.
+    """
+
+    input_ids: np.ndarray
+    token_type_ids: np.ndarray
+    offsets: np.ndarray
+    labels: np.ndarray
+    pad_id: int = 0
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens in each row, shape (rows,)."""
+        return np.diff(self.offsets)
+
+    def batch(self, indices: Sequence[int], length: int | None = None) -> dict[str, np.ndarray]:
+        """Return int64 arrays (rows, tokens): input_ids, attention_mask, token_type_ids.
+
+        Padded to `length` tokens, or to the longest row; a row longer than `length` is cut.
+        """
+        spans = [(int(self.offsets[i]), int(self.offsets[i + 1])) for i in indices]
+        width = length or max(end - start for start, end in spans)
+        arrays = {name: np.zeros((len(spans), width), np.int64) for name in ("attention_mask", "token_type_ids")}
+        arrays["input_ids"] = np.full((len(spans), width), self.pad_id, np.int64)
+        for row, (start, end) in enumerate(spans):
+            end = min(end, start + width)
+            arrays["input_ids"][row, : end - start] = self.input_ids[start:end]
+            arrays["token_type_ids"][row, : end - start] = self.token_type_ids[start:end]
+            arrays["attention_mask"][row, : end - start] = 1
+        return arrays
+
+    def by_length(self, batch_size: int) -> list[np.ndarray]:
+        """Return fixed batches of row numbers, longest rows first, so that order and padding never vary."""
+        order = np.argsort(-self.lengths, kind="stable")
+        return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+    def save(self, path: Path) -> None:
+        """Write one ``.npz`` without pickles."""
+        np.savez(
+            path,
+            input_ids=self.input_ids.astype(np.int32),
+            token_type_ids=self.token_type_ids.astype(np.int8),
+            offsets=self.offsets.astype(np.int64),
+            labels=self.labels,
+            pad_id=np.int64(self.pad_id),
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Rows:
+        """Read what :meth:`save` wrote; pickles are refused."""
+        with np.load(path, allow_pickle=False) as arrays:
+            values = {name: arrays[name] for name in arrays.files}
+        values["pad_id"] = int(values["pad_id"])
+        return cls(**values)

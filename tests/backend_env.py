@@ -1,0 +1,70 @@
+"""Runs a piece of a test in a backend environment's python, which the tests' own python has no framework of."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+#: A python that has the packages of the environment `torch`, to be used in the place of one built for the tests.
+VARIABLE = "HARNESS_TEST_TORCH_PYTHON"
+
+
+def run_in(python: Path, source: str | Path, *args: Any, timeout_seconds: float = 600) -> Any:
+    """Run `source` (Python text, or the path of a file) in `python` and return what it prints last, as JSON.
+
+    `args` arrive as the JSON list ``ARGS``. The repository's root is on the path.
+
+    Raises
+    ------
+    AssertionError : with the end of its output, when it fails.
+    """
+    if isinstance(source, Path):
+        source = source.read_text()
+    program = f"import json, sys\nARGS = json.loads(sys.stdin.read())\n{source}"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY),
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(Path(tempfile.gettempdir()) / f"harness-tests-hub-{os.getuid()}"),
+    }
+    finished = subprocess.run(
+        [str(python), "-c", program],
+        input=json.dumps(args, default=str),
+        capture_output=True,
+        text=True,
+        timeout=timeout_seconds,
+        env=environment,
+        cwd=REPOSITORY,
+    )
+    assert finished.returncode == 0, f"exit {finished.returncode}:\n{finished.stderr[-4000:]}"
+    return json.loads(finished.stdout.strip().splitlines()[-1])
+
+
+def torch_environment() -> Path:
+    """Return the python of the environment `torch`: the one that the variable names, else one built from its lock."""
+    named = os.environ.get(VARIABLE)
+    if named:
+        assert Path(named).exists(), f"{VARIABLE}={named}: no such file"
+        return Path(named)
+    return Path(built("torch"))
+
+
+def built(name: str) -> str:
+    """Build the environment `name` as a run would, if it is not at hand, and return its python."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "harness", "env", "build", name],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        timeout=1800,
+    )
+    assert finished.returncode == 0, f"the environment {name} could not be built:\n{finished.stderr[-4000:]}"
+    return finished.stdout.strip().splitlines()[-1]
