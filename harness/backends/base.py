@@ -6,12 +6,14 @@ The parent imports a backend's file to ask `supports`; so a framework is importe
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import StageError, nearest
 from harness.plan.cell import Cell
 
 if TYPE_CHECKING:
@@ -74,5 +76,8 @@ class Backend(ABC):
 
 
 def backend_class(name: str) -> type[Backend]:
-    """Return the class of the backend `name` without importing its framework."""
+    """Return the class of the backend `name` without importing its framework; ``bad_config`` when there is none."""
+    if importlib.util.find_spec(f"harness.backends.{name}") is None:
+        there = [path.stem for path in Path(__file__).parent.glob("*.py") if "class Backend(" in path.read_text()]
+        raise StageError("bad_config", f"backend {name}: no harness/backends/{name}.py{nearest(name, there)}")
     return importlib.import_module(f"harness.backends.{name}").Backend

@@ -58,14 +58,7 @@ def stage_keys(cell: Cell, *, locks: dict[str, str], host: str, cores: int) -> S
 
 
 def _key(stage: str, cell: Cell, *parts: Any) -> str:
-    plain = [dataclasses.asdict(part) if dataclasses.is_dataclass(part) else _plain(part) for part in parts]
-    return digest([stage, code_digest(_CODE[stage], cell.backend.name), plain])
-
-
-def _plain(part: Any) -> Any:
-    if isinstance(part, tuple):
-        return [dataclasses.asdict(item) if dataclasses.is_dataclass(item) else item for item in part]
-    return part
+    return digest([stage, code_digest(_CODE[stage], cell.backend.name), parts])
 
 
 @functools.cache

@@ -24,9 +24,14 @@ from harness.plan.config import (
 
 def canonical(value: Any) -> str:
     """Return the one JSON text of a config: sorted keys, no spaces; equal configs give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """Return a dataclass as a dict, any other iterable as a list; its parts come here in their turn."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = dataclasses.asdict(value)
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=list)
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return list(value)
 
 
 def digest(value: Any, length: int = 16) -> str:

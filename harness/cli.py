@@ -1,0 +1,101 @@
+"""The command line: its words and options. What each command does stands in `harness/commands/`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from harness.errors import UserError, nearest
+
+
+@dataclass(frozen=True)
+class Command:
+    """One word of the command line. Its module offers ``run(arguments) -> exit status`` and may add options."""
+
+    name: str
+    summary: str
+    example: str
+    takes_overrides: bool = False
+
+
+COMMANDS = (
+    Command("doctor", "say what this host is and what will make its timings untrustworthy", "harness doctor"),
+    Command("env", "list, build or remove the pinned environments of the backends", "harness env build torch"),
+    Command(
+        "plan",
+        "show the cells of a suite, and each excluded one with its reason",
+        "harness plan suite=quickstart backend=fx,eager approach.calibration.samples=50,100",
+        takes_overrides=True,
+    ),
+    Command(
+        "run",
+        "run a suite on this host, or go on with its interrupted run, and print the table",
+        "harness run suite=quickstart protocol=smoke",
+        takes_overrides=True,
+    ),
+    Command("status", "show what of a run is done, failed and left", "harness status"),
+    Command("table", "print a run's table and write it as CSV, Markdown and Parquet", "harness table --columns all"),
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see '{self.prog} --help')")
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command that `arguments` name and return its exit status."""
+    names = [command.name for command in COMMANDS]
+    first = next((word for word in arguments if not word.startswith("-")), None)
+    if first is not None and first not in names:
+        raise UserError(f"no command '{first}'{nearest(first, names)}")
+    # Only the named command's module is imported: `harness doctor` needs neither Hydra nor pandas.
+    parser = _parser(first)
+    parsed = parser.parse_args(arguments)
+    if parsed.command is None:
+        parser.print_help()
+        return 2 if arguments else 0
+    return parsed.execute(parsed)
+
+
+def _parser(chosen: str | None) -> _Parser:
+    parser = _Parser(
+        prog="harness",
+        description="Low-precision inference on Xeon: sweeps, accuracy-aware tuning, measurements that can be trusted.",
+        epilog="Exit status: 0 done, 1 some gate failed, 2 wrong usage, 3 some cell failed, 130 interrupted.",
+    )
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(metavar="COMMAND", parser_class=_Parser)
+    for command in COMMANDS:
+        sub = commands.add_parser(
+            command.name,
+            help=command.summary,
+            description=command.summary[0].upper() + command.summary[1:] + ".",
+            epilog=f"Example: {command.example}",
+        )
+        sub.set_defaults(command=command.name)
+        sub.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+        sub.add_argument("--project", type=Path, metavar="DIR", help="a folder with conf/ and suites/ of your own")
+        if command.takes_overrides:
+            sub.add_argument(
+                "overrides",
+                nargs="*",
+                metavar="OVERRIDE",
+                help="suite=NAME or FILE, AXIS=OPTION,..., +AXIS=OPTION to add, AXIS.FIELD=VALUE,...",
+            )
+        if command.name == chosen:
+            module = importlib.import_module(f"harness.commands.{command.name}")
+            execute: Callable[[argparse.Namespace], int] = module.run
+            sub.set_defaults(execute=execute)
+            getattr(module, "add_options", lambda sub: None)(sub)
+    return parser
+
+
+def is_terminal() -> bool:
+    """Say whether a person reads standard output."""
+    return sys.stdout.isatty()

@@ -1,0 +1,73 @@
+"""``harness plan``: the cells of a suite, and each excluded one with its reason."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.plan.catalogue import catalogue
+from harness.plan.config import AXES
+from harness.plan.matrix import Plan, make_plan
+
+#: More cells than a person reads: counts for each axis are printed instead.
+LISTED_CELLS = 200
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's own options."""
+    parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the plan; nothing is built, downloaded or measured."""
+    plan = make_plan(catalogue(arguments.project), arguments.overrides)
+    if arguments.json:
+        print(json.dumps(as_json(plan), indent=1))
+        return 0
+    console = Console()
+    suite = plan.suite
+    blocks = sum(cell.protocol.blocks for cell in plan.cells)
+    console.print(Text(f"suite {suite.name} version {suite.version}: {len(plan.cells)} cells to run in {blocks} "
+                       f"invocations, {len(plan.excluded)} excluded; environments: {', '.join(plan.environments)}"))
+    if len(plan.cells) > LISTED_CELLS:
+        for place, axis in enumerate(AXES):
+            counts = Counter(cell.labels[place] for cell in plan.cells)
+            console.print(Text(f"  {axis}: " + ", ".join(f"{label} ({count})" for label, count in counts.items())))
+    else:
+        console.print(_table(plan))
+    return 0
+
+
+def as_json(plan: Plan) -> dict:
+    """Return the plan as plain values."""
+    return {
+        "suite": {"name": plan.suite.name, "version": plan.suite.version, "digest": plan.suite.digest},
+        "environments": plan.environments,
+        "cells": [{"key": cell.key, "digest": cell.digest} for cell in plan.cells],
+        "excluded": [
+            {"key": item.cell.key, "kind": item.reason.kind, "because": item.reason.because} for item in plan.excluded
+        ],
+    }
+
+
+def _table(plan: Plan) -> Table:
+    table = Table(box=None, pad_edge=False)
+    shown = [place for place, axis in enumerate(AXES) if place < 4 or _varies(plan, place)]
+    for place in shown:
+        table.add_column(list(AXES)[place])
+    table.add_column("status", overflow="fold")
+    for cell in plan.cells:
+        table.add_row(*(Text(cell.labels[place]) for place in shown), Text("run", style="green"))
+    for item in plan.excluded:
+        reason = Text(f"{item.reason.kind}: {item.reason.because}", style="dim")
+        table.add_row(*(Text(item.cell.labels[place], style="dim") for place in shown), reason)
+    return table
+
+
+def _varies(plan: Plan, place: int) -> bool:
+    return len({cell.labels[place] for cell in plan.cells}) > 1

@@ -1,0 +1,89 @@
+"""Which values a field may have beyond its type, so that a mistake is one line before anything runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from harness.errors import UserError, nearest
+
+#: Field (schema class . name) -> its valid words.
+WORDS: dict[str, tuple[str, ...]] = {
+    "SourceConfig.registry": ("pypi", "debian"),
+    "TaskConfig.kind": ("classification", "regression"),
+    "QuantizerConfig.dtype": ("int8", "uint8"),
+    "QuantizerConfig.scheme": ("affine", "symmetric"),
+    "QuantizerConfig.granularity": ("per_tensor", "per_channel"),
+    "QuantizerConfig.observer": ("minmax", "moving_average", "histogram", "percentile", "kl"),
+    "ApproachConfig.precision": ("fp32", "bf16", "int8"),
+    "ApproachConfig.method": ("none", "cast", "dynamic", "static", "qat"),
+    "ProtocolConfig.omp_wait_policy": ("PASSIVE", "ACTIVE"),
+}
+
+#: Field -> lowest and highest value, both allowed; None is unbounded.
+RANGES: dict[str, tuple[float, float | None]] = {
+    "FineTuneConfig.epochs": (0.0, None),
+    "FineTuneConfig.batch_size": (1, None),
+    "FineTuneConfig.learning_rate": (0.0, None),
+    "FineTuneConfig.warmup_share": (0.0, 1.0),
+    "SplitConfig.held_out": (0, None),
+    "TaskConfig.max_length": (2, None),
+    "TaskConfig.evaluation_batch_size": (1, None),
+    "QuantizerConfig.percentile": (50.0, 100.0),
+    "CalibrationConfig.samples": (1, None),
+    "CalibrationConfig.batch_size": (1, None),
+    "QatConfig.steps": (1, None),
+    "QatConfig.batch_size": (1, None),
+    "QatConfig.freeze_observers_at": (0.0, 1.0),
+    "TunerConfig.timeout": (0, None),
+    "TunerConfig.max_trials": (1, None),
+    "HostConfig.threads": (1, None),
+    "ProtocolConfig.blocks": (1, None),
+    "ProtocolConfig.latency_batch_size": (1, None),
+    "ProtocolConfig.throughput_batch_size": (1, None),
+    "ProtocolConfig.sequence_length": (2, None),
+    "ProtocolConfig.min_iterations": (1, None),
+    "ProtocolConfig.measure_seconds": (0.0, 3600.0),
+    "ProtocolConfig.warmup_max_seconds": (0.0, 3600.0),
+    "ProtocolConfig.warmup_window": (3, None),
+    "ProtocolConfig.limit_evaluation": (1, None),
+    "ProtocolConfig.criterion": (0.0, None),
+    "ProtocolConfig.confidence": (0.5, 0.9999),
+    "ProtocolConfig.time_limit_seconds": (1, None),
+    "ProtocolConfig.memory_limit_bytes": (2**20, None),
+}
+
+
+def check_domains(config: Any, where: str) -> None:
+    """Raise UserError for the first field of `config` (a schema dataclass) whose value cannot be meant."""
+    kind = type(config).__name__
+    for field in dataclasses.fields(config):
+        value, path = getattr(config, field.name), f"{where}.{field.name}"
+        if dataclasses.is_dataclass(value):
+            check_domains(value, path)
+        elif value is not None:
+            _check(f"{kind}.{field.name}", value, path)
+    if kind == "SourceConfig":
+        _check_source(config, where)
+
+
+def _check(field: str, value: Any, path: str) -> None:
+    words = WORDS.get(field)
+    if words is not None and value not in words:
+        raise UserError(f"{path}={value}: want one of {', '.join(words)}{nearest(value, words)}")
+    low, high = RANGES.get(field, (None, None))
+    if low is not None and not value >= low:
+        raise UserError(f"{path}={value}: want at least {low:g}")
+    if high is not None and not value <= high:
+        raise UserError(f"{path}={value}: want at most {high:g}")
+
+
+def _check_source(source: Any, where: str) -> None:
+    named = [name for name in ("package", "hub_id", "path") if getattr(source, name) is not None]
+    if len(named) != 1:
+        found = " and ".join(named) or "none"
+        raise UserError(f"{where}: want exactly one of package, hub_id and path, found {found}")
+    if source.package is not None and (source.sha256 is None or source.inside is None):
+        raise UserError(f"{where}: package {source.package} needs sha256 and inside")
+    if source.hub_id is not None and source.revision is None:
+        raise UserError(f"{where}: hub_id {source.hub_id} needs revision (a commit), or a re-run may read other bytes")

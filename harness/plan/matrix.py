@@ -1,0 +1,212 @@
+"""From a suite and the command line's overrides to a plan: the cells, and each excluded one with its reason."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from harness.backends.base import backend_class
+from harness.errors import UserError, nearest
+from harness.plan.catalogue import Catalogue
+from harness.plan.cell import Cell, Option, Reason
+from harness.plan.compose import options
+from harness.plan.config import AXES
+from harness.plan.suite import Entry, Exclusion, Suite, read_suite
+
+_AXIS_NAMES = tuple(AXES)
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """A cell that is not run, and why."""
+
+    cell: Cell
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All cells of a suite after overrides. `options` holds every option of every axis."""
+
+    suite: Suite
+    overrides: tuple[str, ...]
+    options: tuple[Option, ...]
+    cells: tuple[Cell, ...]
+    excluded: tuple[Excluded, ...]
+
+    @property
+    def environments(self) -> list[str]:
+        """The environments that the cells need, in the order of their first use."""
+        names = [name for cell in self.cells for name in (cell.model.environment, cell.backend.environment)]
+        return list(dict.fromkeys(names))
+
+
+@dataclass
+class Request:
+    """What a command line asks for: the suite, options of axes in the place of its own or beside them, and fields."""
+
+    suite: str = "quickstart"
+    replaced: dict[str, list[str]] | None = None
+    added: dict[str, list[str]] | None = None
+    fields: dict[str, dict[str, list[Any]]] | None = None
+    seed: int | None = None
+
+
+def parse(overrides: Sequence[str]) -> Request:
+    """Read overrides in Hydra's grammar, such as ``suite=x backend=fx,eager +tuner=inc task.max_length=64,128``.
+
+    Raises
+    ------
+    UserError : no override, an unknown axis, or a form of Hydra's that has no meaning here.
+    """
+    request = Request(replaced={}, added={}, fields={axis: {} for axis in AXES})
+    parser = OverridesParser.create()
+    for text in overrides:
+        try:
+            override = parser.parse_override(text)
+        except HydraException as error:
+            line = str(error).splitlines()[0]
+            raise UserError(f"'{text}' is no override (want e.g. backend=fx,eager): {line}") from error
+        if override.is_delete():
+            raise UserError(f"'{text}': deleting has no meaning here; name the options that stay")
+        values = list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
+        values = [_plain(value) for value in values]
+        _take(request, override.key_or_group, override.is_add(), values, text)
+    return request
+
+
+def _take(request: Request, key: str, is_add: bool, values: list[Any], text: str) -> None:
+    axis, _, field = key.partition(".")
+    if axis in AXES and field:
+        request.fields[axis][field] = values
+    elif axis in AXES:
+        chosen = request.added if is_add else request.replaced
+        chosen.setdefault(axis, []).extend(str(value) for value in values)
+    elif key in ("suite", "seed") and len(values) != 1:
+        raise UserError(f"'{text}': one {key} a run")
+    elif key == "suite":
+        request.suite = str(values[0])
+    elif key == "seed":
+        if not isinstance(values[0], int):
+            raise UserError(f"'{text}': want a whole number")
+        request.seed = values[0]
+    else:
+        raise UserError(f"'{text}': no axis '{axis}'{nearest(axis, (*_AXIS_NAMES, 'suite', 'seed'))}")
+
+
+def _plain(value: Any) -> Any:
+    """Return Hydra's quoted strings as strings, in lists and dicts too."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return getattr(value, "text", value)
+
+
+def make_plan(catalogue: Catalogue, overrides: Sequence[str]) -> Plan:
+    """Return the plan of the suite and overrides that a command line names.
+
+    Raises
+    ------
+    UserError : any mistake in the suite, an option, a field or a value; or a matrix without cells.
+    """
+    request = parse(overrides)
+    suite = read_suite(catalogue.suite(request.suite))
+    axes = {axis: _axis_options(catalogue, suite, request, axis) for axis in AXES}
+    rules = [_Rule(exclusion, axes) for exclusion in suite.exclude]
+    cells: list[Cell] = []
+    excluded: list[Excluded] = []
+    for chosen in itertools.product(*axes.values()):
+        cell = _cell(chosen)
+        because = next((rule.because for rule in rules if rule.holds(chosen)), None)
+        if because is not None:
+            excluded.append(Excluded(cell, Reason("excluded", because)))
+            continue
+        because = backend_class(cell.backend.name).supports(cell)
+        if because is not None:
+            excluded.append(Excluded(cell, Reason("unsupported", because)))
+        else:
+            cells.append(cell)
+    if not cells:
+        first = excluded[0].reason.because
+        raise UserError(f"suite={request.suite}: no cell is left to run; the first is out because: {first}")
+    every = tuple(option for axis in axes.values() for option in axis)
+    return Plan(suite, tuple(overrides), every, tuple(cells), tuple(excluded))
+
+
+def _axis_options(catalogue: Catalogue, suite: Suite, request: Request, axis: str) -> list[Option]:
+    entries = list(suite.axes.get(axis, ()))
+    if axis in request.replaced:
+        # A suite's own entry of that name keeps the fields that the suite gives it.
+        named = {entry.label or entry.name: entry for entry in entries}
+        entries = [named.get(name, Entry(name)) for name in request.replaced[axis]]
+    entries += [Entry(name) for name in request.added.get(axis, ())]
+    if not entries:
+        raise UserError(
+            f"suite={suite.name}: axis {axis} has no option; name one, e.g. {axis}=..."
+            f"{nearest('', catalogue.names(axis))}"
+        )
+    built: list[Option] = []
+    for entry in entries:
+        fields = {path: [value] for path, value in entry.fields.items()}
+        built += options(catalogue, axis, entry.name, {**fields, **request.fields[axis]}, entry.label)
+    labels = [option.label for option in built]
+    twice = next((label for label in labels if labels.count(label) > 1), None)
+    if twice is not None:
+        raise UserError(f"axis {axis}: option {twice} is there twice; give one of them a label")
+    return built
+
+
+def _cell(chosen: Sequence[Option]) -> Cell:
+    # Only digests are joined here: serialising every config again would make planning quadratic in fields and cells.
+    labels = tuple(option.label for option in chosen)
+    identity = hashlib.sha256("/".join(option.digest for option in chosen).encode()).hexdigest()[:16]
+    return Cell("/".join(labels), identity, *(option.config for option in chosen), labels)
+
+
+class _Rule:
+    """An exclusion, compiled into the set of option labels that it matches on each axis it speaks of."""
+
+    def __init__(self, exclusion: Exclusion, axes: Mapping[str, Sequence[Option]]):
+        self.because = exclusion.because
+        matched: dict[str, set[str]] = {}
+        for key, values in exclusion.match.items():
+            axis, _, field = key.partition(".")
+            found = {option.label for option in axes[axis] if option_matches(option, field, values)}
+            matched[axis] = matched[axis] & found if axis in matched else found
+        self._matched = [(_AXIS_NAMES.index(axis), labels) for axis, labels in matched.items()]
+
+    def holds(self, chosen: Sequence[Option]) -> bool:
+        return all(chosen[place].label in labels for place, labels in self._matched)
+
+
+def option_matches(option: Option, field: str, values: Sequence[Any]) -> bool:
+    """Say whether an option is one of `values`: by its name or label, or by the value of its `field`."""
+    if not field:
+        return option.label in values or option.config.name in values
+    value: Any = option.config
+    for part in field.split("."):
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif hasattr(value, part):
+            value = getattr(value, part)
+        else:
+            raise UserError(f"match: {option.axis}.{field}: no such field{nearest(part, vars(value))}")
+    return value in values
+
+
+#: Turns a cell into what a person calls it: the labels that are not the only option of their axis in the plan.
+Naming = Callable[[Cell], str]
+
+
+def short_names(plan: Plan) -> Naming:
+    """Return a function that leaves out of a cell's key the axes with one option only."""
+    counts = {axis: sum(option.axis == axis for option in plan.options) for axis in AXES}
+    places = [place for place, axis in enumerate(AXES) if counts[axis] > 1] or [0]
+    return lambda cell: "/".join(cell.labels[place] for place in places)

@@ -1,0 +1,150 @@
+"""A suite: a named, versioned matrix of axes, exclusions with their reasons, and gates, read from one YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.errors import UserError, nearest
+from harness.plan.cell import digest
+from harness.plan.config import AXES
+
+_KEYS = ("name", "version", "description", "axes", "exclude", "baseline", "gates", "seed")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One option of an axis as a suite names it: the option, the fields it overrides, and its label on tables."""
+
+    name: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Cells that are not run. `match` maps an axis, or axis.field, to the values that are meant; all must hold."""
+
+    match: Mapping[str, tuple[Any, ...]]
+    because: str
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What the finished table must show: `require` maps a column to an expression such as ``>= 0.85``.
+
+    `match` picks rows as an exclusion does; `when` names what the host must have for the gate to hold at all.
+    """
+
+    name: str
+    require: Mapping[str, str]
+    match: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    when: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite as its file says it, before any option is composed."""
+
+    name: str
+    version: int
+    axes: Mapping[str, tuple[Entry, ...]]
+    exclude: tuple[Exclusion, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    baseline: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
+    description: str = ""
+
+    @property
+    def digest(self) -> str:
+        """The suite's identity; a changed axis, exclusion or gate changes it."""
+        return digest(self)
+
+
+def read_suite(path: Path) -> Suite:
+    """Read a suite's file.
+
+    Raises
+    ------
+    UserError : the file is no YAML, or a key, axis or value is not what it must be.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: {' '.join(str(error).split())}") from error
+    values = _mapping(values, f"{path}")
+    _known(values, _KEYS, f"{path}")
+    if "axes" not in values:
+        raise UserError(f"{path}: axes is missing; want a mapping of {', '.join(AXES)} to options")
+    axes = _mapping(values["axes"], f"{path}: axes")
+    _known(axes, tuple(AXES), f"{path}: axes")
+    return Suite(
+        name=str(values.get("name", path.stem)),
+        version=int(values.get("version", 1)),
+        description=str(values.get("description", "")),
+        axes={axis: tuple(_entry(item, f"{path}: axes.{axis}") for item in _list(axes[axis])) for axis in axes},
+        exclude=tuple(_exclusion(item, f"{path}: exclude") for item in _list(values.get("exclude", []))),
+        gates=tuple(_gate(item, f"{path}: gates") for item in _list(values.get("gates", []))),
+        baseline={str(k): str(v) for k, v in _mapping(values.get("baseline", {}), f"{path}: baseline").items()},
+        seed=int(values.get("seed", 0)),
+    )
+
+
+def _entry(item: Any, where: str) -> Entry:
+    """Read ``ptq_static``, or ``{ptq_static: {calibration.samples: 50, label: static50}}``."""
+    if isinstance(item, str):
+        return Entry(item)
+    item = _mapping(item, where)
+    if len(item) != 1:
+        raise UserError(f"{where}: want a name, or one name with its fields, found {item!r}")
+    name, fields = next(iter(item.items()))
+    fields = dict(_mapping(fields, f"{where}: {name}"))
+    label = fields.pop("label", None)
+    return Entry(str(name), fields, None if label is None else str(label))
+
+
+def _exclusion(item: Any, where: str) -> Exclusion:
+    item = _mapping(item, where)
+    _known(item, ("match", "because"), where)
+    if not item.get("because"):
+        raise UserError(f"{where}: {item.get('match')} needs a reason (because: ...)")
+    return Exclusion(_match(item.get("match", {}), where), str(item["because"]))
+
+
+def _gate(item: Any, where: str) -> Gate:
+    item = _mapping(item, where)
+    _known(item, ("name", "match", "when", "require"), where)
+    if not item.get("require"):
+        raise UserError(f'{where}: {item.get("name")} requires nothing; want e.g. require: {{speedup: ">= 1.5"}}')
+    return Gate(
+        name=str(item.get("name", item["require"])),
+        require={str(k): str(v) for k, v in _mapping(item["require"], where).items()},
+        match=_match(item.get("match", {}), where),
+        when={str(k): str(v) for k, v in _mapping(item.get("when", {}), where).items()},
+    )
+
+
+def _match(item: Any, where: str) -> dict[str, tuple[Any, ...]]:
+    item = _mapping(item, f"{where}: match")
+    _known([str(key).split(".")[0] for key in item], tuple(AXES), f"{where}: match")
+    return {str(key): tuple(_list(value)) for key, value in item.items()}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _mapping(value: Any, where: str) -> Mapping[Any, Any]:
+    if not isinstance(value, dict):
+        raise UserError(f"{where}: want a mapping, found {value!r}")
+    return value
+
+
+def _known(keys: Any, valid: tuple[str, ...], where: str) -> None:
+    for key in keys:
+        if key not in valid:
+            raise UserError(f"{where}: no key '{key}'{nearest(str(key), valid)}")

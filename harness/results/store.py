@@ -1,0 +1,282 @@
+"""The folder of results: runs as append-only files of records, hosts and environments stored once by fingerprint.
+
+::
+
+    ROOT/runs/RUN.jsonl  ROOT/hosts/FINGERPRINT.json  ROOT/environments/NAME-HASH.txt  ROOT/tables/
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.errors import StageError, UserError, nearest
+from harness.results import record as records
+from harness.results.record import Record
+
+RUNS, HOSTS, ENVIRONMENTS, TABLES = "runs", "hosts", "environments", "tables"
+
+#: What of a header must be equal for a run to be gone on with; the cells and the seed fix the order of its invocations.
+PLAN_FIELDS = ("suite", "overrides", "host", "environments", "cells", "seed")
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def new_run(suite: str) -> str:
+    """Return a run id: UTC time, suite and four random digits, e.g. ``20261124T091500Z-quickstart-3f9a``."""
+    readable = re.sub(r"[^A-Za-z0-9_.]+", "_", suite)[:40]
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{readable}-{secrets.token_hex(2)}"
+
+
+class RunWriter:
+    """Appends records to one run, and is the only one to do so while it is open.
+
+    The lock is on the file itself and dies with the process, so nothing is left behind to be cleaned up.
+    """
+
+    def __init__(self, path: Path, descriptor: int):
+        self.path = path
+        self.run = path.stem
+        self._descriptor = descriptor
+        self._end = os.fstat(descriptor).st_size
+
+    @classmethod
+    def create(cls, root: Path, header: Record) -> RunWriter:
+        """Begin the run that ``header["run"]`` names; its file appears together with its header, or not at all.
+
+        Raises
+        ------
+        StageError : ``disk_full``.
+        UserError : there is such a run, or the folder cannot be written.
+        """
+        path = root / RUNS / f"{header['run']}.jsonl"
+        with _named_errors(path):
+            descriptor = _publish(path, records.encode(header))
+        if descriptor is None:
+            raise UserError(f"{path}: there is already such a run")
+        return cls(path, descriptor)
+
+    @classmethod
+    def resume(cls, path: Path) -> RunWriter:
+        """Go on with a run: a last line that a killed writer left unfinished is cut off.
+
+        Raises
+        ------
+        UserError : another process writes it, or it is damaged, or it cannot be written.
+        """
+        with _named_errors(path), contextlib.ExitStack() as undo:
+            descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+            undo.callback(os.close, descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"{path}: another harness is writing this run; wait for it, or end it") from None
+            read_run(path)
+            os.ftruncate(descriptor, path.read_bytes().rfind(b"\n") + 1)
+            os.fsync(descriptor)
+            undo.pop_all()
+        return cls(path, descriptor)
+
+    def __enter__(self) -> RunWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Write one record and return when it is on the disk. After an error the file is as it was before.
+
+        Raises
+        ------
+        ValueError : the record does not fit the schema, or holds NaN or infinity.
+        StageError : ``disk_full``.
+        UserError : the file cannot be written for another reason.
+        """
+        line = records.encode(dict(record))
+        with _named_errors(self.path):
+            try:
+                # Mends an earlier append that was interrupted, or that could not be undone.
+                os.ftruncate(self._descriptor, self._end)
+                _write(self._descriptor, line)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._descriptor, self._end)
+                raise
+        self._end += len(line)
+
+    def close(self) -> None:
+        """Release the file. Closing twice does nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def read_run(path: Path) -> list[Record]:
+    """Return the records of a run, in the current version; a last line without its newline is not there yet.
+
+    Raises
+    ------
+    UserError : no such file; a line that is no record, with its number; a record of a newer harness.
+    """
+    lines = _complete_lines(path)
+    found = [_decode(line, path, number) for number, line in enumerate(lines, start=1)]
+    if not found or found[0]["type"] != "header":
+        raise UserError(f"{path}: begins with no header; want a run's file")
+    return found
+
+
+def runs(root: Path) -> list[Path]:
+    """Return the files of all runs, the newest first."""
+    return sorted((root / RUNS).glob("*.jsonl"), key=lambda path: path.name, reverse=True)
+
+
+def find_run(root: Path, wanted: str | None = None) -> Path:
+    """Return the file of a run that is named by its id, the beginning of its id, or a path; None names the newest.
+
+    Raises
+    ------
+    UserError : none, or more than one, is meant.
+    """
+    there = {path.stem: path for path in runs(root)}
+    if wanted is None:
+        if not there:
+            raise UserError(f"{root / RUNS}: no run is there yet; 'harness run' makes one")
+        return next(iter(there.values()))
+    if wanted in there:
+        return there[wanted]
+    if Path(wanted).is_file():
+        return Path(wanted)
+    meant = [name for name in there if name.startswith(wanted)]
+    if len(meant) > 1:
+        raise UserError(f"run {wanted}: {len(meant)} runs begin so, e.g. {meant[0]} and {meant[1]}; give more of it")
+    if not meant:
+        raise UserError(f"{root / RUNS}: no run '{wanted}'{nearest(wanted, there)}")
+    return there[meant[0]]
+
+
+def is_complete(lines: list[Record]) -> bool:
+    """Say whether a run came to its end."""
+    return any(line["type"] == "end" and line["status"] == "complete" for line in lines)
+
+
+def unfinished(root: Path, header: Record) -> Path | None:
+    """Return the newest run that has the plan of `header` (see :data:`PLAN_FIELDS`) and is not complete.
+
+    Files that cannot be read are passed over: they must not stand in the way of a new run.
+    """
+    plan = [header[name] for name in PLAN_FIELDS]
+    for path in runs(root):
+        # Most runs are of another plan, which the first line tells; it need not be checked for that.
+        with contextlib.suppress(UserError), path.open("rb") as stream:
+            first = _decode(stream.readline(), path, 1)
+            if [first.get(name) for name in PLAN_FIELDS] == plan and not is_complete(read_run(path)):
+                return path
+    return None
+
+
+def save_host(root: Path, fingerprint: str, host: Mapping[str, Any]) -> Path:
+    """Store a host's description once, under its fingerprint, and return its file; an older one stays as it is."""
+    content = {"fingerprint": fingerprint, "host": host}
+    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    return _save(root / HOSTS / f"{_file_name(fingerprint)}.json", text)
+
+
+def save_environment(root: Path, name: str, lock_hash: str, lock_text: str) -> Path:
+    """Store an environment's lock once, under its name and hash, and return its file; an older one stays as it is."""
+    return _save(root / ENVIRONMENTS / f"{_file_name(name)}-{_file_name(lock_hash)}.txt", lock_text)
+
+
+def _decode(line: bytes, path: Path, number: int) -> Record:
+    where = f"{path}, line {number}"
+    try:
+        values = json.loads(line, parse_constant=_refuse_constant)
+        if not isinstance(values, dict):
+            raise ValueError("want an object")
+        version = values.get("schema")
+        if type(version) is int and version > records.SCHEMA:
+            reads = f"this one reads up to {records.SCHEMA}"
+            raise UserError(f"{where}: written by a newer harness (schema {version}, {reads}); update the harness")
+        values = records.upgrade(values)
+        records.check(values)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where}: damaged: {error}") from error
+    return values
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _complete_lines(path: Path) -> list[bytes]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    return content.split(b"\n")[:-1]
+
+
+def _save(path: Path, text: str) -> Path:
+    if not path.exists():
+        with _named_errors(path):
+            descriptor = _publish(path, text.encode())
+            if descriptor is not None:
+                os.close(descriptor)
+    return path
+
+
+def _publish(path: Path, content: bytes) -> int | None:
+    """Make a new file that appears whole or not at all; return its locked descriptor, None if it is there already."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as undo:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        undo.callback(os.close, folder)
+        # With the folder locked one temporary name is enough, and what a killed process left there is used again.
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if path.exists():
+            return None
+        temporary = path.parent / ".new"
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        failed = undo.enter_context(contextlib.ExitStack())
+        failed.callback(os.close, descriptor)
+        failed.callback(temporary.unlink)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _write(descriptor, content)
+        temporary.rename(path)
+        os.fsync(folder)
+        failed.pop_all()
+    return descriptor
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    """Write everything and wait until it is on the disk."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    os.fsync(descriptor)
+
+
+@contextlib.contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    """Give the operating system's errors the form of ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            hint = "free some space, then the same command goes on where this one stopped"
+            raise StageError("disk_full", f"{path}: {error.strerror}; {hint}") from error
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _file_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", text):
+        raise ValueError(f"{text!r} is no file name")
+    return text

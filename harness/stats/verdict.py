@@ -1,0 +1,136 @@
+"""From evidence to a word: the status of a cell, and whether a ratio of speeds is a change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from harness.stats.estimate import Ratio
+
+#: One crash may be the neighbours' doing; a cell that crashed twice is not fit for use, whatever its other timings.
+_FAILED_INVOCATIONS = 2
+
+
+@dataclass(frozen=True)
+class Status:
+    """A cell's status: ok, inaccurate, unstable, unsupported, excluded, failed(kind), oom, timeout or pending."""
+
+    name: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """One failure of a cell: its kind, its one-line message, its stage, and the block of a failed invocation."""
+
+    kind: str
+    message: str
+    stage: str
+    block: int | None = None
+
+
+def left_out(kind: str, because: str) -> Status:
+    """Return the status of a cell that is not run: `kind` is excluded or unsupported."""
+    return Status(kind, because)
+
+
+def cell_status(
+    *,
+    failures: Sequence[Failed],
+    evaluated: bool,
+    invocations: int,
+    blocks: int,
+    steady: Mapping[str, Sequence[bool]],
+    criterion: str | None,
+) -> Status:
+    """Return the status of a cell that is to be run.
+
+    Parameters
+    ----------
+    failures : all of the cell's. Without a block it ends the cell; a failed invocation does so when it is not the only
+        one, or when none has gone well.
+    evaluated : whether its accuracy is known.
+    invocations : how many went well, of the `blocks` that the protocol wants.
+    steady : role of a series -> whether it became flat, one value an invocation.
+    criterion : met, failed or undecided against the baseline; None where there is no comparison.
+    """
+    invoked = [failure for failure in failures if failure.block is not None]
+    ending = next((failure for failure in failures if failure.block is None), None)
+    if ending is None and invoked and (len(invoked) >= _FAILED_INVOCATIONS or invocations == 0):
+        ending = invoked[0]
+    if ending is not None:
+        return Status(_failure_name(ending.kind), f"{ending.stage}: {ending.message}")
+    if not evaluated or invocations + len(invoked) < blocks:
+        left = f"{invocations + len(invoked)} of {blocks} blocks measured"
+        return Status("pending", left if evaluated else "not prepared and evaluated yet")
+    if criterion == "failed":
+        return Status("inaccurate", "the whole interval of its difference to the baseline is beyond the criterion")
+    for role, flat in steady.items():
+        unsteady = sum(not one for one in flat)
+        if 2 * unsteady > len(flat):
+            return Status("unstable", f"{role}: no steady state in {unsteady} of {len(flat)} invocations")
+    crashed = f"1 of {blocks} invocations {_failure_name(invoked[0].kind)}: {invoked[0].message}" if invoked else ""
+    return Status("ok", crashed)
+
+
+def _failure_name(kind: str) -> str:
+    return kind if kind in ("oom", "timeout") else f"failed({kind})"
+
+
+def speed_verdicts(ratios: Sequence[Ratio | None], margin: float, alpha: float = 0.05) -> list[str]:
+    """Say for each speed-up (baseline's latency over the other's): faster, slower, equivalent or inconclusive.
+
+    Equivalent: both one-sided t tests reject a ratio outside ``1/(1 + margin) .. 1 + margin`` (D. J. Schuirmann, J.
+    Pharmacokinetics and Biopharmaceutics 15, 1987). Faster or slower: the two-sided t test on log-ratios rejects 1,
+    and the ratio is not equivalent. Each family's p-values are adjusted for the number of ratios so that of the
+    verdicts given at most `alpha` are false in the mean (Y. Benjamini and Y. Hochberg, JRSS B 57, 1995). A test that
+    cannot be computed is inconclusive.
+
+    Parameters
+    ----------
+    ratios : one a comparison; None or a single pair cannot be tested.
+    margin : a relative change too small to matter, above 0.
+
+    Returns
+    -------
+    list : one word a ratio, in their order.
+    """
+    if not margin > 0:
+        raise ValueError(f"margin={margin}: want a relative change above 0, e.g. 0.02")
+    tested = [_p_values(ratio, math.log1p(margin)) for ratio in ratios]
+    same = _adjusted([equivalence for _, equivalence in tested])
+    changed = _adjusted([difference for difference, _ in tested])
+    verdicts = []
+    for ratio, p_same, p_changed in zip(ratios, same, changed, strict=True):
+        if ratio is not None and p_same <= alpha:
+            verdicts.append("equivalent")
+        elif ratio is not None and p_changed <= alpha:
+            verdicts.append("faster" if ratio.mean_log > 0 else "slower")
+        else:
+            verdicts.append("inconclusive")
+    return verdicts
+
+
+def _p_values(ratio: Ratio | None, margin_log: float) -> tuple[float, float]:
+    """Return the p-values of "the ratio is 1" and of "the ratio is outside the margin"; NaN where there is no test."""
+    # Without any spread between blocks Student's statistic has no distribution: nothing was learnt about the noise.
+    if ratio is None or not ratio.standard_error_log:
+        return math.nan, math.nan
+    mean, error, freedom = ratio.mean_log, ratio.standard_error_log, ratio.pairs - 1
+    difference = 2 * stats.t.sf(abs(mean) / error, freedom)
+    equivalence = stats.t.sf((margin_log - abs(mean)) / error, freedom)
+    return float(difference), float(equivalence)
+
+
+def _adjusted(p_values: Sequence[float]) -> np.ndarray:
+    """Return Benjamini-Hochberg p-values; those that are not numbers stay so and do not count."""
+    values = np.asarray(p_values, float)
+    there = np.isfinite(values)
+    if there.any():
+        values[there] = multipletests(values[there], method="fdr_bh")[1]
+    return values
