@@ -32,8 +32,12 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console()
     suite = plan.suite
     blocks = sum(cell.protocol.blocks for cell in plan.cells)
-    console.print(Text(f"suite {suite.name} version {suite.version}: {len(plan.cells)} cells to run in {blocks} "
-                       f"invocations, {len(plan.excluded)} excluded; environments: {', '.join(plan.environments)}"))
+    console.print(
+        Text(
+            f"suite {suite.name} version {suite.version}: {len(plan.cells)} cells to run in {blocks} "
+            f"invocations, {len(plan.excluded)} excluded; environments: {', '.join(plan.environments)}"
+        )
+    )
     if len(plan.cells) > LISTED_CELLS:
         for place, axis in enumerate(AXES):
             counts = Counter(cell.labels[place] for cell in plan.cells)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,6 +34,14 @@ class Prepared:
         return sum(stage["seconds"] for stage in self.stages if not stage["reused"])
 
 
+@dataclass(frozen=True)
+class Accuracy:
+    """What evaluating and scoring an artefact has given, as the `accuracy` record tells it."""
+
+    values: dict[str, Any]
+    reused: bool
+
+
 @dataclass
 class Preparation:
     """Runs the stages of cells. A stage that failed is not tried again for the next cell that needs it."""
@@ -42,6 +51,7 @@ class Preparation:
     sources: Sources
     progress: Progress
     _failed: dict[str, StageError] = field(default_factory=dict)
+    _contents: dict[str, str] = field(default_factory=dict)
 
     def prepare(self, cell: Cell, keys: StageKeys) -> Prepared:
         """Return the cell's artefact, making what is not at hand; raise :class:`StageError` where it cannot be."""
@@ -59,11 +69,31 @@ class Preparation:
         ]
         return Prepared(artefact, tokenised, stages)
 
-    def evaluate(self, cell: Cell, keys: StageKeys, prepared: Prepared) -> Artefact:
-        """Return the accuracy of the cell's artefact on this host; its values are in ``.result``."""
+    def evaluate(self, cell: Cell, keys: StageKeys, prepared: Prepared) -> Accuracy:
+        """Return the accuracy of the cell's artefact on this host."""
         inputs = {"artefact": prepared.artefact.path, "tokenised": prepared.tokenised.path}
         options = {"limit_evaluation": cell.protocol.limit_evaluation}
-        return self._stage("evaluate", keys.evaluate, cell, cell.backend.environment, inputs, options)
+        evaluated = self._stage("evaluate", keys.evaluate, cell, cell.backend.environment, inputs, options)
+        inputs = {"tokenised": prepared.tokenised.path}
+        options = {"predictions": evaluated.result["predictions"]}
+        scored = self._stage("score", keys.score, cell, cell.model.environment, inputs, options)
+        return Accuracy({**evaluated.result, **scored.result}, evaluated.reused and scored.reused)
+
+    def contents(self, cell: Cell) -> tuple[str | None, str | None]:
+        """Return digests of the local files of model and task, which may change in place; None where a pin fixes them.
+
+        Raises
+        ------
+        StageError : ``missing_file``.
+        """
+        return self._content(cell.model.source.path), self._content(cell.task.source.path)
+
+    def _content(self, path: str | None) -> str | None:
+        if path is None:
+            return None
+        if path not in self._contents:
+            self._contents[path] = tree_digest(Path(path))
+        return self._contents[path]
 
     def _source(self, source: Any, where: str) -> Path | None:
         """Return the local path of a source; None for a hub, which the child reads itself."""
@@ -106,6 +136,19 @@ class Preparation:
             raise
         except OSError as error:
             raise StageError("disk_full" if _is_full(self.artefacts.root) else "error", f"{stage}: {error}") from error
+
+
+def tree_digest(path: Path) -> str:
+    """Return a SHA-256 over the names and bytes of a file, or of all files below a folder."""
+    if not path.exists():
+        raise StageError("missing_file", f"{path}: no such file or folder")
+    total = hashlib.sha256()
+    files = [path] if path.is_file() else sorted(item for item in path.rglob("*") if item.is_file())
+    for file in files:
+        with file.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        total.update(f"{file.relative_to(path)}\0{content}\n".encode())
+    return total.hexdigest()
 
 
 def _is_full(folder: Path) -> bool:

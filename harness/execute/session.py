@@ -5,9 +5,11 @@ The records are the only memory: what they hold is done, so a session that was k
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,20 @@ class Done:
             self.failed.add(cell)
 
 
+@dataclass(frozen=True)
+class Counts:
+    """How much of a run there is: its cells, those that failed, its invocations, and those of them that failed."""
+
+    cells: int
+    failed_cells: int
+    invocations: int
+    failed_invocations: int
+
+    def to_dict(self) -> dict[str, int]:
+        """Return plain values, for the run's last record."""
+        return dataclasses.asdict(self)
+
+
 class Session:
     """Carries one run to its end.
 
@@ -65,6 +81,7 @@ class Session:
     writer : the run's records, new or resumed.
     done : what an earlier session of this run has written.
     locks : environment name -> lock hash. Environments that could not be built are in `broken` with their error.
+    after_block : called with the number of each block that this session has measured.
     """
 
     def __init__(
@@ -80,6 +97,7 @@ class Session:
         host: str,
         view: View,
         seed: int,
+        after_block: Callable[[int], None],
     ):
         self._cells = cells
         self._writer = writer
@@ -91,24 +109,47 @@ class Session:
         self._host = host
         self._view = view
         self._slots = list(schedule(cells, seed))
+        self._after_block = after_block
         self._steps_done = 0
         self._artefacts: dict[str, tuple[Artefact, Artefact]] = {}
 
-    def run(self) -> Counter[str]:
-        """Prepare, evaluate and measure what is left; return how many records of each type the run now holds."""
+    @property
+    def path(self) -> Path:
+        """The file of the run's records."""
+        return self._writer.path
+
+    def run(self) -> Counts:
+        """Prepare, evaluate and measure what is left; return what the run now holds.
+
+        An interruption is written down and passed on; the records so far stand.
+        """
         start = time.monotonic()
         steps = 2 * len(self._cells) + len(self._slots)
         self._view.begin(f"run {self._writer.run}: {len(self._cells)} cells, {len(self._slots)} invocations", steps)
-        for cell in self._cells:
-            self._prepare(cell)
-        for slot in self._slots:
-            self._step(f"block {slot.block + 1} {slot.cell.key}")
-            if self._is_open(slot):
-                self._measure(slot)
-        counts = Counter(failed=len(self._done.failed), invoked=len(self._done.invoked))
-        counts["failed_invocations"] = self._done.failed_invocations.total()
-        self._write(record.end("complete", dict(counts), time.monotonic() - start))
-        return counts
+        try:
+            for cell in self._cells:
+                self._prepare(cell)
+            self._measure_blocks()
+        except KeyboardInterrupt:
+            self._write(record.end("interrupted", self._counts().to_dict(), time.monotonic() - start))
+            raise
+        self._write(record.end("complete", self._counts().to_dict(), time.monotonic() - start))
+        return self._counts()
+
+    def _counts(self) -> Counts:
+        done = self._done
+        return Counts(len(self._cells), len(done.failed), len(done.invoked), done.failed_invocations.total())
+
+    def _measure_blocks(self) -> None:
+        for block, slots in itertools.groupby(self._slots, key=lambda slot: slot.block):
+            measured = 0
+            for slot in slots:
+                self._step(f"block {slot.block + 1} {slot.cell.key}")
+                if self._is_open(slot):
+                    self._measure(slot)
+                    measured += 1
+            if measured:
+                self._after_block(block)
 
     def _is_open(self, slot: Slot) -> bool:
         digest = slot.cell.digest
@@ -128,7 +169,8 @@ class Session:
                     raise self._broken[environment]
             stage = "prepare"
             cores = len(self._children.cores(cell))
-            keys = stage_keys(cell, locks=self._locks, host=self._host, cores=cores)
+            contents = self._preparation.contents(cell)
+            keys = stage_keys(cell, locks=self._locks, host=self._host, cores=cores, contents=contents)
             prepared = self._preparation.prepare(cell, keys)
             self._artefacts[cell.digest] = (prepared.artefact, prepared.tokenised)
             self._record_prepared(cell, prepared)
@@ -167,10 +209,10 @@ class Session:
                 artefact=prepared.artefact.key,
                 tokenised=prepared.tokenised.key,
                 reused=accuracy.reused,
-                **accuracy.result,
+                **accuracy.values,
             )
         )
-        metric = accuracy.result["metric"]
+        metric = accuracy.values["metric"]
         self._view.note(f"  {cell.key}: {metric['name']} {metric['value']:.4f}")
 
     def _measure(self, slot: Slot) -> None:
@@ -239,8 +281,3 @@ def done_so_far(lines: list[Mapping[str, Any]]) -> Done:
     for line in lines:
         done.add(line)
     return done
-
-
-def log_folder(cache: Path, run: str) -> Path:
-    """Return where a run's children write their output."""
-    return cache / "logs" / run

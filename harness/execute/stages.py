@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ _CODE = {
     "tokenise": ("worker/tokenise.py", "worker/rows.py", "tasks/*.py"),
     "finetune": ("worker/finetune.py", "worker/seeding.py", "models/*.py"),
     "quantize": ("worker/quantize.py", "backends/{backend}.py", "backends/*_*.py", "approaches/*.py", "models/*.py"),
-    "evaluate": ("worker/evaluate.py", "worker/seeding.py", "tasks/score.py", "tasks/metrics/*/*.py"),
+    "evaluate": ("worker/evaluate.py", "worker/seeding.py", "worker/rows.py"),
+    "score": ("worker/score.py", "tasks/score.py", "tasks/metrics/*/*.py"),
 }
 
 
@@ -34,9 +35,12 @@ class StageKeys:
     finetune: str
     quantize: str
     evaluate: str
+    score: str
 
 
-def stage_keys(cell: Cell, *, locks: dict[str, str], host: str, cores: int) -> StageKeys:
+def stage_keys(
+    cell: Cell, *, locks: Mapping[str, str], host: str, cores: int, contents: tuple[str | None, str | None]
+) -> StageKeys:
     """Return the keys of `cell`'s stages.
 
     Parameters
@@ -44,17 +48,19 @@ def stage_keys(cell: Cell, *, locks: dict[str, str], host: str, cores: int) -> S
     locks : environment name -> lock hash.
     host : the host's fingerprint; numerics, and so QAT and accuracy, depend on its instruction set.
     cores : threads of the child; sums are split by thread, so they are part of the numerics.
+    contents : digests of the local files that model and task name, None for a source whose pin fixes the bytes.
     """
     model, task, approach = cell.model, cell.task, cell.approach
     shared = locks[model.environment]
     reading = dataclasses.replace(task, metric="", metric_key=None, name="", fine_tune=type(task.fine_tune)())
-    tokenise = _key("tokenise", cell, shared, reading, model.source, model.architecture)
+    tokenise = _key("tokenise", cell, shared, reading, model.source, model.architecture, contents)
     finetune = _key("finetune", cell, shared, tokenise, model.fine_tuned, task.fine_tune, task.kind, host, cores)
     recipe = (approach, dataclasses.replace(cell.backend, name=""), cell.tuner, cell.backend.name)
     quantize = _key("quantize", cell, locks[cell.backend.environment], finetune, recipe, cell.host.isa, host, cores)
-    scoring = (task.metric, task.metric_key, task.evaluation_batch_size, cell.protocol.limit_evaluation)
-    evaluate = _key("evaluate", cell, locks[cell.backend.environment], quantize, scoring, cell.host.isa, host, cores)
-    return StageKeys(tokenise, finetune, quantize, evaluate)
+    batches = (task.evaluation_batch_size, cell.protocol.limit_evaluation)
+    evaluate = _key("evaluate", cell, locks[cell.backend.environment], quantize, batches, cell.host.isa, host, cores)
+    score = _key("score", cell, shared, evaluate, task.metric, task.metric_key, task.greater_is_better)
+    return StageKeys(tokenise, finetune, quantize, evaluate, score)
 
 
 def _key(stage: str, cell: Cell, *parts: Any) -> str:

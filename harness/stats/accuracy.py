@@ -182,9 +182,7 @@ def criterion(
     within = (difference.estimate if greater_is_better else -difference.estimate) >= -allowed
     if difference.low is None or difference.high is None:
         return Criterion("undecided", within, allowed)
-    worst, best = (
-        (difference.low, difference.high) if greater_is_better else (-difference.high, -difference.low)
-    )
+    worst, best = (difference.low, difference.high) if greater_is_better else (-difference.high, -difference.low)
     state = "met" if worst >= -allowed else "failed" if best < -allowed else "undecided"
     return Criterion(state, within, allowed)
 

@@ -15,6 +15,9 @@ from harness.stats.estimate import Ratio
 #: One crash may be the neighbours' doing; a cell that crashed twice is not fit for use, whatever its other timings.
 _FAILED_INVOCATIONS = 2
 
+#: Standard errors of log-ratios below this are rounding, not spread.
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class Status:
@@ -119,7 +122,7 @@ def speed_verdicts(ratios: Sequence[Ratio | None], margin: float, alpha: float =
 def _p_values(ratio: Ratio | None, margin_log: float) -> tuple[float, float]:
     """Return the p-values of "the ratio is 1" and of "the ratio is outside the margin"; NaN where there is no test."""
     # Without any spread between blocks Student's statistic has no distribution: nothing was learnt about the noise.
-    if ratio is None or not ratio.standard_error_log:
+    if ratio is None or ratio.standard_error_log is None or ratio.standard_error_log < _ROUNDING:
         return math.nan, math.nan
     mean, error, freedom = ratio.mean_log, ratio.standard_error_log, ratio.pairs - 1
     difference = 2 * stats.t.sf(abs(mean) / error, freedom)

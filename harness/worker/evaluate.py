@@ -12,7 +12,6 @@ import numpy as np
 
 from harness.backends.base import Backend, ExecutedPrecision, backend_class
 from harness.errors import StageError
-from harness.tasks.score import score
 from harness.worker.rows import Rows
 from harness.worker.seeding import fix_threads
 
@@ -26,8 +25,9 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
 
     Returns
     -------
-    dict : executed, metric, predictions (one a row, in row order: class index, or number), logits_sha256 (over
-        float32 logits in row order), rows, seconds (of the forward passes and what surrounds them).
+    dict : executed, predictions (one a row, in row order: class index, or number), logits_sha256 (over float32 logits
+        in row order), rows, seconds (of the forward passes and what surrounds them). The stage `score` makes the metric
+        of them, in one environment for all backends.
 
     Raises
     ------
@@ -49,7 +49,6 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     predictions = predict(logits, rows, cell.task.kind)
     return {
         "executed": {**dataclasses.asdict(executed), "kernels": dict(executed.kernels)},
-        "metric": score(cell.task.metric, predictions, rows.labels.tolist(), cell.task),
         "predictions": predictions,
         "logits_sha256": hashlib.sha256(np.ascontiguousarray(logits, "<f4").tobytes()).hexdigest(),
         "rows": len(rows),

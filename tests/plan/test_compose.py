@@ -124,8 +124,8 @@ def test_a_users_folder_wins_and_needs_no_python(tmp_path):
         "defaults: [ptq_static, _self_]\nname: static_kl\nactivation: {observer: percentile}\n"
     )
     (tmp_path / "suites" / "mine.yaml").write_text(
-        "axes: {model: minilm, task: sentiment, approach: [static_kl, {ptq_static: {calibration.samples: 10, label: ten}}],"
-        " backend: fx, tuner: none, host: native, protocol: smoke}\n"
+        "axes: {model: minilm, task: sentiment, backend: fx, tuner: none, host: native, protocol: smoke,"
+        " approach: [static_kl, {ptq_static: {calibration.samples: 10, label: ten}}]}\n"
     )
     plan = make_plan(catalogue(tmp_path), ["suite=mine"])
     assert [cell.labels[2] for cell in plan.cells] == ["static_kl", "ten"]

@@ -1,0 +1,82 @@
+"""``harness run``: a suite on this host, from its plan to its table."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from harness.commands.table import make_table
+from harness.errors import UserError
+from harness.execute import host as hosts
+from harness.execute.assemble import Place, open_session
+from harness.execute.cache import cache_folder
+from harness.execute.environment import environments
+from harness.execute.session import Counts
+from harness.plan.catalogue import catalogue
+from harness.plan.matrix import Plan, make_plan
+from harness.publish.gates import judge
+from harness.publish.live import view_for
+from harness.publish.rows import rows_of
+from harness.results import store
+
+#: Below so much free disk an environment and its artefacts do not fit.
+NEEDED_DISK_BYTES = 4 * 2**30
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's own options."""
+    parser.add_argument("--new", action="store_true", help="begin a new run even where an interrupted one could go on")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the suite; 0 done, 1 a gate failed, 3 a cell failed."""
+    shipped = catalogue(arguments.project)
+    plan = make_plan(shipped, arguments.overrides)
+    place = Place(arguments.results, cache_folder())
+    _require_disk(place)
+    console = Console(stderr=True)
+    with view_for(console) as view:
+        session = open_session(
+            plan,
+            environments(shipped, place.cache),
+            place,
+            view,
+            begin_anew=arguments.new,
+            after_block=lambda path, block: view.note(_so_far(path, block)),
+        )
+        counts = session.run()
+    rows = make_table(place.results, session.path, Console())
+    return _status(plan, rows, counts, Console())
+
+
+def _status(plan: Plan, rows, counts: Counts, console: Console) -> int:
+    outcomes = judge(plan.suite.gates, rows, hosts.describe().isa)
+    colours = {"met": "green", "failed": "red", "undecided": "yellow", "skipped": "dim"}
+    for outcome in outcomes:
+        text = Text.assemble(("gate ", ""), (outcome.state, colours[outcome.state]), f": {outcome.gate}")
+        console.print(text + Text(f" ({outcome.because})", style="dim"), soft_wrap=True)
+    if counts.failed_cells or counts.failed_invocations:
+        return 3
+    return 1 if any(outcome.state == "failed" for outcome in outcomes) else 0
+
+
+def _so_far(path: Path, block: int) -> str:
+    """Return one line on what the records already show."""
+    rows = rows_of(store.read_run(path))
+    rows = rows[rows["speedup"].notna() & (rows["approach"] != "fp32")]
+    shown = [f"{row.task} {row.approach} {row.speedup:.2f}x" for row in rows.itertuples()]
+    return f"  after block {block + 1}: " + (", ".join(shown) or "nothing to compare yet")
+
+
+def _require_disk(place: Place) -> None:
+    place.cache.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(place.cache).free
+    if free < NEEDED_DISK_BYTES:
+        need, there = NEEDED_DISK_BYTES / 2**30, free / 2**30
+        raise UserError(
+            f"cache {place.cache}: {there:.1f} GiB free, want {need:.0f}; HARNESS_CACHE names another folder"
+        )

@@ -1,0 +1,60 @@
+"""``harness status``: what of a run is done, failed and left."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.execute.session import FAILED_INVOCATIONS, Done, done_so_far
+from harness.results import store
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's own options."""
+    parser.add_argument("run", nargs="?", metavar="RUN", help="a run's id, its beginning, or a file; else the newest")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print one line a cell; 0 when nothing is left or failed, 3 when a cell failed."""
+    path = store.find_run(arguments.results, arguments.run)
+    lines = store.read_run(path)
+    header, done = lines[0], done_so_far(lines)
+    blocks = {option["digest"]: option["config"].get("blocks") for option in header["options"]}
+    table = Table(box=None, pad_edge=False)
+    for column in ("cell", "prepared", "accuracy", "blocks", "state"):
+        table.add_column(column, overflow="fold")
+    states: Counter[str] = Counter()
+    for cell in header["cells"]:
+        wanted = next(blocks[digest] for digest in cell["options"] if blocks[digest] is not None)
+        measured = sum(digest == cell["digest"] for digest, _ in done.invoked)
+        state = _state(cell["digest"], measured, wanted, done)
+        states[state] += 1
+        marks = ["yes" if cell["digest"] in found else "" for found in (done.prepared, done.evaluated)]
+        table.add_row(Text(cell["key"]), *marks, f"{measured}/{wanted}", Text(state, style=_STYLES[state]))
+    console = Console()
+    counted = ", ".join(f"{count} {state}" for state, count in states.items())
+    end = "complete" if store.is_complete(lines) else "not complete; the same 'harness run' goes on with it"
+    console.print(Text(f"run {header['run']}: {counted}; {end}"), soft_wrap=True)
+    console.print(table)
+    for failure in (line for line in lines if line["type"] == "failure"):
+        console.print(Text(_failure_line(failure), style="red"), soft_wrap=True)
+    return 3 if states["failed"] else 0
+
+
+_STYLES = {"done": "green", "failed": "red", "left": "yellow"}
+
+
+def _state(digest: str, measured: int, wanted: int, done: Done) -> str:
+    if digest in done.failed or done.failed_invocations[digest] >= FAILED_INVOCATIONS:
+        return "failed"
+    return "done" if measured >= wanted and digest in done.evaluated else "left"
+
+
+def _failure_line(failure: dict[str, Any]) -> str:
+    block = "" if failure["block"] is None else f", block {failure['block'] + 1}"
+    return f"{failure['cell']}: {failure['stage']}{block}: failed({failure['kind']}): {failure['message']}"

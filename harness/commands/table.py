@@ -1,0 +1,39 @@
+"""``harness table``: a run's table on the terminal, and as CSV, Markdown and Parquet."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.text import Text
+
+from harness.publish import tables
+from harness.publish.rows import rows_of
+from harness.results import store
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's own options."""
+    parser.add_argument(
+        "run", nargs="?", metavar="RUN", help="a run's id, its beginning, or a file; else the newest"
+    )
+    parser.add_argument("--columns", choices=("fit", "all"), default="fit", help="all prints one block a cell")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table and write its files."""
+    make_table(arguments.results, store.find_run(arguments.results, arguments.run), Console())
+    return 0
+
+
+def make_table(results: Path, run_file: Path, console: Console) -> pd.DataFrame:
+    """Print a run's table, write its files below `results`, and return its rows."""
+    lines = store.read_run(run_file)
+    rows = rows_of(lines)
+    console.print(tables.terminal(rows, lines[0], console.width))
+    folder = results / store.TABLES / run_file.stem
+    for path in tables.write(rows, folder):
+        console.print(Text(f"written: {path}", style="dim"), soft_wrap=True)
+    return rows

@@ -1,0 +1,141 @@
+"""Puts a session together from a plan: the host, the environments it builds, the run it begins or goes on with."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import harness
+from harness.errors import StageError
+from harness.execute import host as hosts
+from harness.execute.artefacts import Artefacts
+from harness.execute.child import Children
+from harness.execute.environment import Environments
+from harness.execute.preparation import Preparation
+from harness.execute.revision import revision
+from harness.execute.session import Session, done_so_far
+from harness.execute.sources import Sources
+from harness.execute.view import View
+from harness.plan.config import AXES
+from harness.plan.matrix import Plan
+from harness.results import record, store
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a session keeps things: the results it writes and the cache it may be robbed of at any time."""
+
+    results: Path
+    cache: Path
+
+
+def open_session(
+    plan: Plan,
+    environments: Environments,
+    place: Place,
+    view: View,
+    *,
+    begin_anew: bool = False,
+    after_block: Callable[[Path, int], None] = lambda run, block: None,
+) -> Session:
+    """Return the session that brings `plan` to its end on this host: its interrupted run, if there is one, else a new.
+
+    An environment that cannot be built is no reason to stop: its cells become failure records.
+    """
+    host = hosts.describe()
+    fingerprint = hosts.fingerprint(host)
+    locks = {name: environments.lock_hash(name) for name in plan.environments}
+    store.save_host(place.results, fingerprint, dataclasses.asdict(host))
+    for name, lock_hash in locks.items():
+        store.save_environment(place.results, name, lock_hash, environments.lock_text(name))
+    header = _header(plan, fingerprint, locks)
+    unfinished = None if begin_anew else store.unfinished(place.results, header)
+    if unfinished is None:
+        writer, lines = store.RunWriter.create(place.results, header), []
+    else:
+        writer = store.RunWriter.resume(unfinished)
+        lines = store.read_run(unfinished)
+        view.note(f"going on with run {writer.run}: {len(lines)} records are there")
+    pythons, broken = _build(environments, plan.environments, view)
+    children = Children(
+        pythons=pythons,
+        allowed_cores=hosts.allowed_cores(host),
+        memory_bytes=hosts.memory_bytes(host),
+        logs=place.cache / "logs" / writer.run,
+        cache=place.cache,
+        variables={name: environments.variables(name) for name in pythons},
+    )
+    preparation = Preparation(children, Artefacts(place.cache / "artefacts"), Sources(place.cache), view.progress)
+    return Session(
+        cells=list(plan.cells),
+        writer=writer,
+        done=done_so_far(lines),
+        children=children,
+        preparation=preparation,
+        locks=locks,
+        broken=broken,
+        host=fingerprint,
+        view=view,
+        seed=plan.suite.seed,
+        after_block=lambda block: after_block(writer.path, block),
+    )
+
+
+def _build(environments: Environments, names: list[str], view: View) -> tuple[dict[str, Path], dict[str, StageError]]:
+    pythons: dict[str, Path] = {}
+    broken: dict[str, StageError] = {}
+    for name in names:
+        try:
+            pythons[name] = environments.build(name, lambda note: view.progress("environment", 0, 1, note))
+        except StageError as error:
+            broken[name] = error
+            view.note(f"  environment {name}: failed({error.kind}): {error.message}")
+    return pythons, broken
+
+
+def _header(plan: Plan, host: str, locks: dict[str, str]) -> dict[str, Any]:
+    suite = plan.suite
+    digests = {(option.axis, option.label): option.digest for option in plan.options}
+    return record.header(
+        run=store.new_run(suite.name),
+        suite={"name": suite.name, "version": suite.version, "digest": suite.digest},
+        overrides=list(plan.overrides),
+        harness={"version": harness.__version__, **revision(Path(harness.__file__).parents[1])},
+        host=host,
+        environments=locks,
+        options=[
+            {
+                "digest": option.digest,
+                "axis": option.axis,
+                "label": option.label,
+                "config": dataclasses.asdict(option.config),
+            }
+            for option in plan.options
+        ],
+        cells=[_cell(cell, digests) for cell in plan.cells],
+        excluded=[
+            {
+                "key": item.cell.key,
+                "labels": list(item.cell.labels),
+                "kind": item.reason.kind,
+                "because": item.reason.because,
+            }
+            for item in plan.excluded
+        ],
+        baseline=dict(suite.baseline),
+        gates=[dataclasses.asdict(gate) for gate in suite.gates],
+        seed=suite.seed,
+    )
+
+
+def _cell(cell: Any, digests: dict[tuple[str, str], str]) -> dict[str, Any]:
+    named = zip(AXES, cell.labels, strict=True)
+    return {
+        "key": cell.key,
+        "digest": cell.digest,
+        "labels": list(cell.labels),
+        "options": [digests[axis, label] for axis, label in named],
+    }

@@ -1,0 +1,308 @@
+"""From a run's records to one row a cell: accuracy, speed, size and what was really executed, each traceable.
+
+A number that the records do not support stays empty: no baseline, no difference; one block, no interval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from harness.errors import UserError
+from harness.plan.config import AXES
+from harness.stats import accuracy as accuracies
+from harness.stats import estimate, verdict
+
+Record = Mapping[str, Any]
+
+#: Column -> its type when it is written: text, a count, a number (its unit ends its name) or a yes or no.
+COLUMNS: dict[str, str] = {
+    **dict.fromkeys((*AXES, "status", "reason", "metric"), "string"),
+    **dict.fromkeys(("value", "value_low", "value_high"), "Float64"),
+    "rows": "Int64",
+    "baseline": "string",
+    **dict.fromkeys(("difference", "difference_low", "difference_high", "agreement"), "Float64"),
+    **dict.fromkeys(("broken", "fixed"), "Int64"),
+    "mcnemar_p": "Float64",
+    "criterion": "string",
+    "criterion_within": "boolean",
+    **dict.fromkeys(("criterion_allowed", "confidence"), "Float64"),
+    **dict.fromkeys(("latency_batch", "sequence_length"), "Int64"),
+    **dict.fromkeys(("p50_ms", "p50_ms_low", "p50_ms_high", "p90_ms", "p99_ms"), "Float64"),
+    **dict.fromkeys(("iterations", "throughput_batch"), "Int64"),
+    **dict.fromkeys(("throughput_per_s", "throughput_per_s_low", "throughput_per_s_high"), "Float64"),
+    **dict.fromkeys(("speedup", "speedup_low", "speedup_high"), "Float64"),
+    "speedup_pairs": "Int64",
+    **dict.fromkeys(("size_mb", "peak_memory_mb"), "Float64"),
+    **dict.fromkeys(("int8_ops", "bf16_ops", "fp32_ops"), "Int64"),
+    "ops_source": "string",
+    **dict.fromkeys(("blocks", "blocks_wanted"), "Int64"),
+    **dict.fromkeys(("artefact", "environment", "environment_lock", "cell_key", "cell_digest", "run"), "string"),
+}
+
+#: Cells of these axes, and labels, are compared with each other; the other axes are what is compared.
+GROUP = ("model", "task", "host", "protocol")
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What stands above a table: which run, of which suite, where, with how many blocks, compared with what."""
+
+    run: str
+    suite: str
+    host: str
+    blocks: str
+    baseline: str
+
+
+@dataclass
+class _Run:
+    """The records of a run, by what they are about."""
+
+    header: Record
+    datasets: dict[str, Record] = field(default_factory=dict)
+    prepared: dict[str, Record] = field(default_factory=dict)
+    accuracy: dict[str, Record] = field(default_factory=dict)
+    invocations: dict[str, dict[int, Record]] = field(default_factory=lambda: defaultdict(dict))
+    failures: dict[str, list[verdict.Failed]] = field(default_factory=lambda: defaultdict(list))
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A planned cell with its configs, and its baseline where the group has exactly one."""
+
+    key: str
+    digest: str
+    labels: dict[str, str]
+    configs: dict[str, Mapping[str, Any]]
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        return tuple(self.labels[axis] for axis in GROUP)
+
+
+def rows(records: Iterable[Record]) -> pd.DataFrame:
+    """Return one row for each cell of a run, and one for each that is excluded or unsupported.
+
+    Columns are those of :data:`COLUMNS`, in that order; what is not known is None (text) or NaN (numbers). Shares are
+    from 0 to 1; a megabyte is 10**6 bytes; `speedup` is the baseline's p50 over the cell's, both at the latency batch.
+
+    Raises
+    ------
+    UserError : the records hold no header.
+    """
+    run = _index(records)
+    cells = _cells(run.header)
+    found = [_row(run, cell, _baseline(run.header, cell, cells)) for cell in cells]
+    found += [_left_out(run.header, entry) for entry in run.header["excluded"]]
+    plain = [{name: _stable(value) for name, value in row.items()} for row in found]
+    frame = pd.DataFrame(plain, columns=list(COLUMNS), dtype=object)
+    numbers = [name for name, kind in COLUMNS.items() if kind in ("Float64", "Int64")]
+    return frame.astype(dict.fromkeys(numbers, float))
+
+
+def heading(records: Iterable[Record], host: str | None = None) -> Heading:
+    """Return what stands above the table of a run; `host` is a line on the machine, else its fingerprint is shown."""
+    run = _index(records)
+    cells = _cells(run.header)
+    wanted = sorted({cell.configs["protocol"]["blocks"] for cell in cells})
+    measured = [len(run.invocations[cell.digest]) for cell in cells]
+    blocks = " or ".join(map(str, wanted)) or "0"
+    done = f"{sum(measured)} invocations in {blocks} block{'' if blocks == '1' else 's'}"
+    suite = run.header["suite"]
+    return Heading(
+        run=run.header["run"],
+        suite=f"{suite['name']} v{suite['version']}",
+        host=host or f"host {run.header['host']}",
+        blocks=done,
+        baseline=", ".join(f"{axis}={label}" for axis, label in run.header["baseline"].items()),
+    )
+
+
+def _index(records: Iterable[Record]) -> _Run:
+    run: _Run | None = None
+    for record in records:
+        kind = record["type"]
+        if kind == "header":
+            run = run or _Run(record)
+        elif run is None:
+            break
+        elif kind == "dataset":
+            run.datasets[record["tokenised"]] = record
+        elif kind in ("prepared", "accuracy"):
+            getattr(run, kind)[record["cell_digest"]] = record
+        elif kind == "invocation":
+            run.invocations[record["cell_digest"]][record["block"]] = record
+        elif kind == "failure":
+            failed = verdict.Failed(record["kind"], record["message"], record["stage"], record["block"])
+            run.failures[record["cell_digest"]].append(failed)
+    if run is None:
+        raise UserError("the records of a run begin with its header, and these do not; want a file of results/runs")
+    return run
+
+
+def _cells(header: Record) -> list[_Cell]:
+    options = {option["digest"]: option for option in header["options"]}
+    cells = []
+    for entry in header["cells"]:
+        configs = {options[one]["axis"]: options[one]["config"] for one in entry["options"]}
+        labels = dict(zip(AXES, entry["labels"], strict=True))
+        cells.append(_Cell(entry["key"], entry["digest"], labels, configs))
+    return cells
+
+
+def _baseline(header: Record, cell: _Cell, cells: Sequence[_Cell]) -> _Cell | None:
+    """Return the one cell of the group that the suite's baseline names, by label or else by the option's name."""
+    wanted: Mapping[str, str] = header["baseline"]
+    group = [one for one in cells if one.group == cell.group]
+    by_label = [one for one in group if all(one.labels[axis] == label for axis, label in wanted.items())]
+    by_name = [one for one in group if all(one.configs[axis]["name"] == name for axis, name in wanted.items())]
+    found = by_label or by_name
+    # Two that fit, or a suite that names none: to take one would be a guess.
+    return found[0] if wanted and len(found) == 1 else None
+
+
+def _left_out(header: Record, entry: Record) -> dict[str, Any]:
+    status = verdict.left_out(entry["kind"], entry["because"])
+    labels = dict(zip(AXES, entry.get("labels") or entry["key"].split("/"), strict=False))
+    return {**labels, "status": status.name, "reason": status.reason, "cell_key": entry["key"], "run": header["run"]}
+
+
+def _row(run: _Run, cell: _Cell, baseline: _Cell | None) -> dict[str, Any]:
+    backend, protocol = cell.configs["backend"], cell.configs["protocol"]
+    row: dict[str, Any] = {**cell.labels, "cell_key": cell.key, "cell_digest": cell.digest, "run": run.header["run"]}
+    row |= {"environment": backend["environment"], "confidence": protocol["confidence"]}
+    row["environment_lock"] = run.header["environments"].get(backend["environment"])
+    row["baseline"] = baseline.key if baseline else None
+    row["blocks_wanted"] = protocol["blocks"]
+    failures = list(run.failures[cell.digest])
+    notes: list[str] = []
+    if cell.digest in run.prepared:
+        made = run.prepared[cell.digest]
+        row |= {"artefact": made["artefact"], "size_mb": made["size_bytes"] / 1e6}
+    if cell.digest in run.accuracy:
+        executed = run.accuracy[cell.digest]["executed"]
+        row |= {name: executed[name] for name in ("int8_ops", "bf16_ops", "fp32_ops")}
+        row["ops_source"] = executed["source"]
+        if cell.configs["approach"]["precision"] == "int8" and not executed["int8_ops"]:
+            message = f"claims int8, but {executed['source']} saw no int8 operation"
+            failures.append(verdict.Failed("no_int8_kernels", message, "evaluate"))
+        row |= _accuracy(run, cell, baseline, notes)
+    row |= _speed(run, cell, baseline)
+    status = verdict.cell_status(
+        failures=failures,
+        evaluated=cell.digest in run.accuracy,
+        invocations=len(run.invocations[cell.digest]),
+        blocks=protocol["blocks"],
+        steady=_steady(run.invocations[cell.digest].values()),
+        criterion=row.get("criterion"),
+    )
+    row |= {"status": status.name, "reason": "; ".join(filter(None, (status.reason, *notes))) or None}
+    return row
+
+
+def _accuracy(run: _Run, cell: _Cell, baseline: _Cell | None, notes: list[str]) -> dict[str, Any]:
+    """Return the metric with its interval and, beside a baseline that was evaluated on the same rows, the difference."""
+    mine, protocol = run.accuracy[cell.digest], cell.configs["protocol"]
+    metric = mine["metric"]
+    row: dict[str, Any] = {"metric": metric["name"], "value": metric["value"], "rows": mine["rows"]}
+    confidence, seed = protocol["confidence"], run.header["seed"]
+    references = run.datasets[mine["tokenised"]]["references"][: mine["rows"]]
+    interval = accuracies.metric_interval(metric["name"], mine["predictions"], references, confidence, seed)
+    traceable = interval is not None and math.isclose(interval.estimate, metric["value"], rel_tol=1e-6, abs_tol=1e-9)
+    if traceable:
+        row |= {"value_low": interval.low, "value_high": interval.high}
+    elif interval is not None:
+        notes.append(
+            f"its {metric['name']} does not follow from its predictions ({interval.estimate:.6g}): no intervals"
+        )
+    if baseline is None or baseline.digest == cell.digest or baseline.digest not in run.accuracy:
+        return row
+    theirs = run.accuracy[baseline.digest]
+    difference = estimate.Interval(metric["value"] - theirs["metric"]["value"])
+    if (theirs["tokenised"], theirs["rows"]) == (mine["tokenised"], mine["rows"]):
+        sides = (mine["predictions"], theirs["predictions"], references)
+        if traceable:
+            difference = accuracies.paired_difference(metric["name"], *sides, confidence, seed) or difference
+        if cell.configs["task"]["kind"] == "classification":
+            compared = accuracies.outcomes(*sides)
+            row |= {"agreement": compared.agreement, "broken": compared.broken, "fixed": compared.fixed}
+            row["mcnemar_p"] = compared.mcnemar_p
+    held = accuracies.criterion(
+        difference,
+        theirs["metric"]["value"],
+        protocol["criterion"],
+        protocol["criterion_relative"],
+        metric["greater_is_better"],
+    )
+    row |= {"difference": difference.estimate, "difference_low": difference.low, "difference_high": difference.high}
+    return row | {"criterion": held.state, "criterion_within": held.within, "criterion_allowed": held.allowed}
+
+
+def _speed(run: _Run, cell: _Cell, baseline: _Cell | None) -> dict[str, Any]:
+    """Return latency, throughput, memory and, beside a baseline, the speed-up paired within blocks."""
+    invocations = run.invocations[cell.digest]
+    if not invocations:
+        return {"blocks": 0}
+    confidence = cell.configs["protocol"]["confidence"]
+    latency, throughput = _series(invocations, "latency"), _series(invocations, "throughput")
+    row: dict[str, Any] = {"blocks": len(invocations)}
+    row["peak_memory_mb"] = max(one["peak_memory_bytes"] for one in invocations.values()) / 1e6
+    if latency:
+        first = next(iter(latency.values()))
+        row |= {"latency_batch": first["batch_size"], "sequence_length": first["sequence_length"]}
+        row["iterations"] = min(len(one["latency_ns"]) for one in latency.values())
+        levels = zip(*(estimate.percentiles(one["latency_ns"]) for one in latency.values()), strict=True)
+        for name, values in zip(("p50_ms", "p90_ms", "p99_ms"), levels, strict=True):
+            row |= _with_ends(name, estimate.over_invocations([ns / 1e6 for ns in values], confidence))
+    if throughput:
+        row["throughput_batch"] = next(iter(throughput.values()))["batch_size"]
+        rates = [estimate.throughput_per_second(one["batch_size"], one["latency_ns"]) for one in throughput.values()]
+        row |= _with_ends("throughput_per_s", estimate.over_invocations(rates, confidence))
+    if baseline is None or not latency:
+        return row
+    if baseline.digest == cell.digest:
+        return row | {"speedup": 1.0}
+    theirs = _p50_by_block(_series(run.invocations[baseline.digest], "latency"))
+    ratio = estimate.paired_ratio(theirs, _p50_by_block(latency), confidence)
+    if ratio is not None:
+        row |= _with_ends("speedup", estimate.Interval(ratio.estimate, ratio.low, ratio.high))
+        row["speedup_pairs"] = ratio.pairs
+    return row
+
+
+def _series(invocations: Mapping[int, Record], role: str) -> dict[int, Record]:
+    """Return block -> the series of that role, for the blocks that have one."""
+    found = {}
+    for block in sorted(invocations):
+        series = next((one for one in invocations[block]["series"] if one["role"] == role), None)
+        if series is not None:
+            found[block] = series
+    return found
+
+
+def _p50_by_block(series: Mapping[int, Record]) -> dict[int, float]:
+    return {block: estimate.percentiles(one["latency_ns"], (50,))[0] for block, one in series.items()}
+
+
+def _steady(invocations: Iterable[Record]) -> dict[str, list[bool]]:
+    steady: dict[str, list[bool]] = defaultdict(list)
+    for invocation in invocations:
+        for series in invocation["series"]:
+            steady[series["role"]].append(series["steady"])
+    return steady
+
+
+def _with_ends(name: str, interval: estimate.Interval) -> dict[str, float | None]:
+    columns = {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
+    return {column: value for column, value in columns.items() if column in COLUMNS}
+
+
+def _stable(value: Any) -> Any:
+    """Round a number to ten digits: the last bits of a sum are the maths library's, and a table must not show them."""
+    return float(f"{value:.10g}") if isinstance(value, float) else value
