@@ -59,8 +59,8 @@ def _folders(root: Path, controllers: tuple[str, ...], group: str) -> Iterator[P
     for place in places:
         path = PurePosixPath(group)
         for name in (path, *path.parents):
-            folder = place / str(name).lstrip("/").removeprefix("../")
-            if folder.is_dir():
+            folder = place / str(name).lstrip("/")
+            if ".." not in name.parts and folder.is_dir():
                 yield folder
 
 

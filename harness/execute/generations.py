@@ -1,8 +1,8 @@
 """Names of x86 server generations, by vendor, family, model and stepping as CPUID reports them.
 
-Intel's numbers are those of Linux's ``arch/x86/include/asm/intel-family.h``; the steppings that tell Skylake-SP, Cascade
-Lake and Cooper Lake apart (one model number) are in Intel's Xeon Scalable specification updates. AMD's are those of
-Linux's ``arch/x86/kernel/cpu/amd.c`` (the Zen feature flags).
+Intel's numbers are those of Linux's ``arch/x86/include/asm/intel-family.h``; the steppings that tell Skylake-SP,
+Cascade Lake and Cooper Lake apart (one model number) are in Intel's Xeon Scalable specification updates. AMD's are
+those of Linux's ``arch/x86/kernel/cpu/amd.c`` (the Zen feature flags).
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def generation(vendor: str | None, family: int | None, model: int | None, steppi
 
 
 def is_xeon(vendor: str | None, name: str | None, family: int | None, model: int | None) -> bool:
-    """Say whether the CPU is an Intel Xeon: by its name, or, where a hypervisor hides that, by a server model number."""
+    """Say whether the CPU is an Intel Xeon: by its name or, where a hypervisor hides it, by a server model number."""
     if vendor != "GenuineIntel":
         return False
     return "xeon" in (name or "").lower() or (family, model) == (6, 0x55) or (family, model) in _INTEL_SERVER

@@ -94,13 +94,13 @@ def rows(records: Iterable[Record]) -> pd.DataFrame:
 
     Raises
     ------
-    UserError : the records hold no header.
+    UserError : the records hold no header, or predictions without their references.
     """
     run = _index(records)
     cells = _cells(run.header)
     found = [_row(run, cell, _baseline(run.header, cell, cells)) for cell in cells]
     found += [_left_out(run.header, entry) for entry in run.header["excluded"]]
-    plain = [{name: _stable(value) for name, value in row.items()} for row in found]
+    plain = [{name: _stable(row.get(name)) for name in COLUMNS} for row in found]
     frame = pd.DataFrame(plain, columns=list(COLUMNS), dtype=object)
     numbers = [name for name, kind in COLUMNS.items() if kind in ("Float64", "Int64")]
     return frame.astype(dict.fromkeys(numbers, float))
@@ -207,12 +207,12 @@ def _row(run: _Run, cell: _Cell, baseline: _Cell | None) -> dict[str, Any]:
 
 
 def _accuracy(run: _Run, cell: _Cell, baseline: _Cell | None, notes: list[str]) -> dict[str, Any]:
-    """Return the metric with its interval and, beside a baseline that was evaluated on the same rows, the difference."""
+    """Return the metric and, beside a baseline that was evaluated on the same rows, the difference and criterion."""
     mine, protocol = run.accuracy[cell.digest], cell.configs["protocol"]
     metric = mine["metric"]
     row: dict[str, Any] = {"metric": metric["name"], "value": metric["value"], "rows": mine["rows"]}
     confidence, seed = protocol["confidence"], run.header["seed"]
-    references = run.datasets[mine["tokenised"]]["references"][: mine["rows"]]
+    references = _references(run, mine)
     interval = accuracies.metric_interval(metric["name"], mine["predictions"], references, confidence, seed)
     traceable = interval is not None and math.isclose(interval.estimate, metric["value"], rel_tol=1e-6, abs_tol=1e-9)
     if traceable:
@@ -227,8 +227,10 @@ def _accuracy(run: _Run, cell: _Cell, baseline: _Cell | None, notes: list[str]) 
     difference = estimate.Interval(metric["value"] - theirs["metric"]["value"])
     if (theirs["tokenised"], theirs["rows"]) == (mine["tokenised"], mine["rows"]):
         sides = (mine["predictions"], theirs["predictions"], references)
-        if traceable:
-            difference = accuracies.paired_difference(metric["name"], *sides, confidence, seed) or difference
+        paired = accuracies.paired_difference(metric["name"], *sides, confidence, seed)
+        # Where either side's metric does not follow from its predictions, their interval would be of something else.
+        if paired is not None and math.isclose(paired.estimate, difference.estimate, rel_tol=1e-6, abs_tol=1e-9):
+            difference = paired
         if cell.configs["task"]["kind"] == "classification":
             compared = accuracies.outcomes(*sides)
             row |= {"agreement": compared.agreement, "broken": compared.broken, "fixed": compared.fixed}
@@ -242,6 +244,19 @@ def _accuracy(run: _Run, cell: _Cell, baseline: _Cell | None, notes: list[str]) 
     )
     row |= {"difference": difference.estimate, "difference_low": difference.low, "difference_high": difference.high}
     return row | {"criterion": held.state, "criterion_within": held.within, "criterion_allowed": held.allowed}
+
+
+def _references(run: _Run, mine: Record) -> Sequence[float]:
+    """Return the true values of the rows that were evaluated: the first of the split, or all."""
+    dataset = run.datasets.get(mine["tokenised"])
+    there = dataset["references"][: mine["rows"]] if dataset else []
+    have = len(mine["predictions"])
+    if not len(there) == have == mine["rows"]:
+        raise UserError(
+            f"run {run.header['run']}: accuracy of {mine['cell']}: {have} predictions of {mine['rows']} rows, and "
+            f"{len(there)} references in its dataset record; want as many of each"
+        )
+    return there
 
 
 def _speed(run: _Run, cell: _Cell, baseline: _Cell | None) -> dict[str, Any]:

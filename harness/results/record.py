@@ -152,7 +152,7 @@ def check(record: Record) -> None:
     """Raise ValueError, naming the field, unless the record fits the schema of its type."""
     validators = _validators()
     kind = record.get("type")
-    if kind not in validators:
+    if not isinstance(kind, str) or kind not in validators:
         raise ValueError(f"no record type {kind!r}{nearest(str(kind), validators)}")
     error = next(validators[kind].iter_errors(record), None)
     if error is not None:
@@ -167,7 +167,7 @@ def upgrade(record: Record) -> Record:
     ValueError : its version is no number that this harness can start from.
     """
     while (version := record.get("schema")) != SCHEMA:
-        if version not in MIGRATIONS:
+        if not isinstance(version, int) or version not in MIGRATIONS:
             raise ValueError(f"schema is {version!r}, want {' or '.join(map(str, (*MIGRATIONS, SCHEMA)))}")
         record = MIGRATIONS[version](record)
     return record
@@ -206,6 +206,6 @@ def _items(validator: Any, items: Any, instance: Any, schema: Any) -> Iterator[V
     if isinstance(instance, list) and instance and items.keys() <= {"type", "minimum"}:
         types = _PYTHON_TYPES.get(items["type"]) if isinstance(items["type"], str) else None
         fits = types is not None and set(map(type, instance)) <= types
-        if fits and ("minimum" not in items or min(instance) >= items["minimum"]):
+        if fits and ("minimum" not in items or (str not in types and min(instance) >= items["minimum"])):
             return
     yield from Draft202012Validator.VALIDATORS["items"](validator, items, instance, schema)

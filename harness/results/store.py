@@ -175,9 +175,9 @@ def unfinished(root: Path, header: Record) -> Path | None:
     """
     plan = [header[name] for name in PLAN_FIELDS]
     for path in runs(root):
-        # Most runs are of another plan, which the first line tells; it need not be checked for that.
-        with contextlib.suppress(UserError), path.open("rb") as stream:
-            first = _decode(stream.readline(), path, 1)
+        # Most runs are of another plan, which their first line tells without a look at the rest.
+        with contextlib.suppress(UserError, OSError), path.open("rb") as stream:
+            first = _parse(stream.readline(), path, 1)
             if [first.get(name) for name in PLAN_FIELDS] == plan and not is_complete(read_run(path)):
                 return path
     return None
@@ -196,20 +196,29 @@ def save_environment(root: Path, name: str, lock_hash: str, lock_text: str) -> P
 
 
 def _decode(line: bytes, path: Path, number: int) -> Record:
+    record = _parse(line, path, number)
+    try:
+        records.check(record)
+    except ValueError as error:
+        raise UserError(f"{path}, line {number}: damaged: {error}") from error
+    return record
+
+
+def _parse(line: bytes, path: Path, number: int) -> Record:
+    """Return one line as a record of the current version, not yet held against the schema."""
     where = f"{path}, line {number}"
     try:
-        values = json.loads(line, parse_constant=_refuse_constant)
-        if not isinstance(values, dict):
+        record = json.loads(line, parse_constant=_refuse_constant)
+        if not isinstance(record, dict):
             raise ValueError("want an object")
-        version = values.get("schema")
+        version = record.get("schema")
         if type(version) is int and version > records.SCHEMA:
             reads = f"this one reads up to {records.SCHEMA}"
             raise UserError(f"{where}: written by a newer harness (schema {version}, {reads}); update the harness")
-        values = records.upgrade(values)
-        records.check(values)
-    except (ValueError, RecursionError) as error:
+        return records.upgrade(record)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        # A migration takes its fields for granted, so a damaged old record shows as a missing one.
         raise UserError(f"{where}: damaged: {error}") from error
-    return values
 
 
 def _refuse_constant(name: str) -> float:
@@ -247,7 +256,7 @@ def _publish(path: Path, content: bytes) -> int | None:
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
         failed = undo.enter_context(contextlib.ExitStack())
         failed.callback(os.close, descriptor)
-        failed.callback(temporary.unlink)
+        failed.callback(temporary.unlink, missing_ok=True)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         _write(descriptor, content)
         temporary.rename(path)

@@ -6,6 +6,7 @@ Rows that both sides got right or wrong say nothing about a difference, so diffe
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -204,7 +205,9 @@ def _bootstrap(
     def over_last_axis(*arrays: np.ndarray, axis: int = -1) -> np.ndarray:
         return statistic(*arrays)
 
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with warnings.catch_warnings():
+        # What it warns of, an undefined resample, is answered below.
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         result = stats.bootstrap(
             rows,
             over_last_axis,

@@ -1,0 +1,140 @@
+"""How `harness doctor` looks: the host as a compact table, then its findings, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from harness.execute.host import ISA_FLAGS, Host, allowed_cores, fingerprint, memory_bytes
+from harness.execute.trust import Finding, gibibytes
+
+#: What stands before a finding, and its colour.
+_SIGNS = {"severe": ("✗", "bold red"), "warning": ("!", "yellow"), "note": ("·", "cyan")}
+
+#: Instruction sets as a person writes them.
+_NAMES = {
+    "avx2": "AVX2",
+    "avx512f": "AVX-512",
+    "avx512_vnni": "AVX-512 VNNI",
+    "avx_vnni": "AVX VNNI",
+    "avx512_bf16": "AVX-512 BF16",
+    "avx512_fp16": "AVX-512 FP16",
+    "amx_tile": "AMX",
+    "amx_int8": "AMX INT8",
+    "amx_bf16": "AMX BF16",
+}
+
+
+def render(host: Host, findings: Sequence[Finding], console: Console) -> None:
+    """Print the host and its findings; commands stand alone on their lines, to be copied."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _facts(host):
+        table.add_row(name, value)
+    console.print(table)
+    console.print()
+    if not findings:
+        console.print(Text("Nothing was found that would make timings untrustworthy.", style="green"))
+    for finding in findings:
+        _print(finding, console)
+
+
+def _print(finding: Finding, console: Console) -> None:
+    sign, style = _SIGNS[finding.severity]
+    console.print(Text.assemble((sign, style), " ", (finding.what, "bold")))
+    console.print(Padding(Text(finding.why), (0, 0, 0, 2)))
+    if finding.command is not None:
+        # Never wrapped: a broken line would not be the command any more.
+        console.print(Text.assemble("    $ ", (finding.command, "green")), soft_wrap=True)
+
+
+def _facts(host: Host) -> Iterator[tuple[str, Text]]:
+    kind = "Intel Xeon" if host.xeon else "not an Intel Xeon"
+    numbers = ", ".join(
+        f"{name} {value}"
+        for name, value in (("family", host.family), ("model", host.model), ("stepping", host.stepping))
+        if value is not None
+    )
+    yield "host", Text(fingerprint(host), style="bold")
+    yield "CPU", Text(host.model_name or "unknown")
+    yield "generation", Text(f"{host.generation or 'unknown'} ({kind})")
+    yield "numbers", Text(", ".join(filter(None, (numbers, host.microcode and f"microcode {host.microcode}"))) or "-")
+    yield "instructions", _instructions(host)
+    yield "cores", Text(_cores(host))
+    yield "caches", Text(_caches(host))
+    yield "NUMA", Text(_numa(host))
+    yield "memory", Text(f"{gibibytes(host.memory_total_bytes)}, of which {gibibytes(memory_bytes(host))} allowed")
+    yield "limits", Text(_limits(host))
+    yield "clock", Text(_clock(host))
+    yield "machine", Text(_machine(host))
+
+
+def _instructions(host: Host) -> Text:
+    there = [Text(_NAMES[flag], style="green") for flag in ISA_FLAGS if flag in host.isa]
+    absent = [_NAMES[flag] for flag in ISA_FLAGS if flag not in host.isa]
+    text = Text(", ").join(there or [Text("none of those that matter")])
+    return text.append(f" (no {', '.join(absent)})", style="dim") if absent else text
+
+
+def _cores(host: Host) -> str:
+    smt = f"SMT {host.threads_per_core}" if host.threads_per_core > 1 else "no SMT"
+    pinned = ranges(allowed_cores(host))
+    return f"{_count(host.sockets, 'socket')}, {_count(host.physical_cores, 'core')}, {smt}; measured on CPU {pinned}"
+
+
+def _caches(host: Host) -> str:
+    shown = []
+    for cache in host.caches:
+        name = f"L{cache.level}" + {"data": "d", "instruction": "i"}.get(cache.kind, "")
+        size = cache.size_bytes / 1024
+        text = f"{size:g} KiB" if size < 1024 else f"{size / 1024:g} MiB"
+        shown.append(f"{name} {cache.count} x {text}" + (f" for {cache.shared_by} CPUs" * (cache.shared_by > 1)))
+    return ", ".join(shown) or "unknown"
+
+
+def _numa(host: Host) -> str:
+    shown = []
+    for node in host.numa:
+        memory = f", {gibibytes(node.memory_bytes)}" if node.memory_bytes is not None else ""
+        shown.append(f"node {node.number}: CPU {ranges(node.cpus) or 'none'}{memory}")
+    return "; ".join(shown) or "unknown"
+
+
+def _limits(host: Host) -> str:
+    cpus = "no CPU quota" if host.cgroup_cpus is None else f"quota of {host.cgroup_cpus:g} CPUs"
+    memory = host.cgroup_memory_bytes
+    return f"{cpus}, {'no memory limit' if memory is None else f'memory limit {gibibytes(memory)}'} (control group)"
+
+
+def _clock(host: Host) -> str:
+    turbo = {True: "turbo on", False: "turbo off", None: "turbo not visible"}[host.turbo]
+    governor = f"governor {host.governor}" if host.governor else "governor not visible"
+    return ", ".join(filter(None, (governor, host.scaling_driver and f"driver {host.scaling_driver}", turbo)))
+
+
+def _machine(host: Host) -> str:
+    what = "physical"
+    if host.virtual:
+        what = f"virtual ({host.hypervisor})" if host.hypervisor else "virtual, its hypervisor does not say which"
+    pages = f"huge pages {host.transparent_huge_pages}" if host.transparent_huge_pages else None
+    return ", ".join(filter(None, (what, host.kernel and f"Linux {host.kernel}", pages)))
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Return the shortest kernel-style list of sorted numbers: (0, 1, 2, 8) is ``0-2,8``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(f"{low}" if low == high else f"{low}-{high}" for low, high in runs)
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}" + ("s" if number != 1 else "")

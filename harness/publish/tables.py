@@ -1,0 +1,232 @@
+"""A run's rows for people: a table on the terminal, and the same as CSV, Markdown and Parquet.
+
+The same records give the same bytes.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.errors import UserError
+from harness.publish.columns import PERCENT, WIDE, fields, fit, lay_out
+from harness.publish.numbers import decimals, ends, is_known, number
+from harness.publish.rows import COLUMNS, GROUP, Heading
+
+#: Below so many iterations, the slowest hundredth is a single one.
+_ITERATIONS_FOR_P99 = 100
+
+#: A blank at which no line may end, until the line is printed.
+_TOGETHER = "\N{NO-BREAK SPACE}"
+
+_COLOURS = {"ok": "green", "met": "green", "excluded": "dim", "unsupported": "dim", "pending": "yellow"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A comparison group: its title, its rows, and the sentences below them."""
+
+    title: str
+    rows: pd.DataFrame
+    sentences: list[str]
+
+
+def show(frame: pd.DataFrame, heading: Heading, console: Console) -> None:
+    """Print the table of a run, one comparison group after the other, in the console's width.
+
+    Parameters
+    ----------
+    frame, heading : as :func:`harness.publish.rows.rows` and :func:`~harness.publish.rows.heading` make them.
+    """
+    # Text is never read as markup: a label may hold square brackets.
+    for line in (f"{heading.suite}, run {heading.run}", f"{heading.host}; {heading.blocks}"):
+        _print(console, line)
+    footnotes = _footnotes(frame)
+    for part in parts(frame, heading):
+        console.print()
+        _print(console, part.title, "bold")
+        block = fit(part.rows, footnotes, console.width)
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), width=block.width)
+        for column, lines in zip(block.columns, block.headings, strict=True):
+            table.add_column(
+                Text("\n".join(lines)), justify="left" if column.is_text else "right", no_wrap=True, vertical="top"
+            )
+        for cells in block.cells:
+            table.add_row(*(_styled(lines) for lines in cells))
+        console.print(table, no_wrap=True, overflow="ignore", crop=False)
+        for sentence in part.sentences:
+            _print(console, sentence)
+    if footnotes:
+        console.print()
+    for reason, index in footnotes.items():
+        _print(console, f"[{index}] {reason}")
+    console.print()
+    for line in legend(frame):
+        _print(console, line, "dim")
+
+
+def write(frame: pd.DataFrame, folder: Path, heading: Heading) -> list[Path]:
+    """Write ``RUN.csv``, ``RUN.md`` and ``RUN.parquet`` into a folder, made if need be, and return their paths.
+
+    CSV and Parquet hold every column of :data:`~harness.publish.rows.COLUMNS`; Markdown what a person reads.
+
+    Raises
+    ------
+    UserError : the folder cannot be written.
+    """
+    typed = frame.astype(COLUMNS)
+    paths = [folder / f"{heading.run}.{suffix}" for suffix in ("csv", "md", "parquet")]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        typed.to_csv(paths[0], index=False, lineterminator="\n")
+        paths[1].write_text(markdown(frame, heading), encoding="utf-8")
+        typed.to_parquet(paths[2], engine="pyarrow", index=False)
+    except OSError as error:
+        raise UserError(f"{folder}: the tables cannot be written: {error.strerror or error}") from error
+    return paths
+
+
+def markdown(frame: pd.DataFrame, heading: Heading) -> str:
+    """Return the table of a run as Markdown."""
+    footnotes = _footnotes(frame)
+    lines = [_escaped(f"{heading.suite}, run {heading.run}; {heading.host}; {heading.blocks}"), ""]
+    for part in parts(frame, heading):
+        block = lay_out(WIDE, fields(part.rows, footnotes), part.rows)
+        headings = [_escaped(" ".join(heading)) for heading in block.headings]
+        cells = [[_escaped("".join(lines)) for lines in row] for row in block.cells]
+        body = pd.DataFrame(cells, columns=headings, dtype=object)
+        sides = ["left" if column.is_text else "right" for column in block.columns]
+        text = body.to_markdown(index=False, disable_numparse=True, colalign=sides)
+        lines += [f"### {_escaped(part.title)}", "", text, ""]
+        lines += [line for sentence in part.sentences for line in (_escaped(sentence), "")]
+    lines += [f"{index}. {_escaped(reason)}" for reason, index in footnotes.items()]
+    lines += [""] * bool(footnotes) + [f"- {_escaped(line)}" for line in legend(frame)]
+    return "\n".join(lines) + "\n"
+
+
+def parts(frame: pd.DataFrame, heading: Heading) -> Iterator[Part]:
+    """Yield the comparison groups in the order of their first cells. An axis with one option is left out of titles."""
+    several = [axis for axis in GROUP if axis in ("model", "task") or frame[axis].nunique() > 1]
+    for _, group in frame.groupby(list(GROUP), sort=False, dropna=False):
+        first = group.iloc[0]
+        title = " / ".join(str(first[axis]) for axis in several)
+        known = group["rows"].dropna()
+        if len(known):
+            title += f": {known.iloc[0]:.0f} evaluation rows"
+        latency = group.dropna(subset=["latency_batch"])
+        if len(latency):
+            one = latency.iloc[0]
+            title += f", latency at batch {one['latency_batch']:.0f} of {one['sequence_length']:.0f} tokens"
+        yield Part(title, group, list(_sentences(group, heading)))
+
+
+def legend(frame: pd.DataFrame) -> Iterator[str]:
+    """Yield what a reader must know of the intervals and words of this table."""
+    confidence = " or ".join(f"{100 * value:g}%" for value in sorted(frame["confidence"].dropna().unique()))
+    metrics = set(frame["metric"].dropna())
+    methods = ["Wilson"] * ("accuracy" in metrics) + ["bootstrap"] * bool(metrics - {"accuracy"})
+    paired = ["Tango"] * ("accuracy" in metrics) + ["bootstrap"] * bool(metrics - {"accuracy"})
+    if metrics:
+        yield (
+            f"[low, high]: {confidence} intervals. Metric: over evaluation rows ({', '.join(methods)}). Difference: to "
+            f"the baseline, paired on the same rows ({', '.join(paired)}). Speed-up: baseline's p50 over the cell's, "
+            "paired within blocks (t on log-ratios). No interval: too little was measured for one."
+        )
+    if frame["criterion"].notna().any():
+        yield (
+            "criterion: met or failed when the whole interval of the difference is within or beyond the allowed loss, "
+            "else undecided. -broken +fixed: rows that only the baseline, or only this cell, got right (p: McNemar, "
+            "exact)."
+        )
+    if frame["int8_ops"].notna().any():
+        sources = " and ".join(dict.fromkeys(frame["ops_source"].dropna()))
+        yield f"executed ops: counted while one batch ran, by {sources}. MB: 10^6 bytes."
+    iterations = frame["iterations"].min()
+    if iterations < _ITERATIONS_FOR_P99:
+        yield f"p99 of as few as {iterations:.0f} samples an invocation is near the slowest of them, not a tail."
+
+
+def _sentences(group: pd.DataFrame, heading: Heading) -> Iterator[str]:
+    """Yield what the rows of a group say in words: the fastest cell that may be used, and what is not known yet."""
+    if group["baseline"].isna().all():
+        named = heading.baseline or "the suite names none"
+        yield f"No one cell of this group is the baseline ({named}): no differences, no criterion, no speed-ups."
+        return
+    ranked = group[group["speedup"].notna()].sort_values("speedup", ascending=False, kind="stable")
+    allowed = group["criterion_allowed"].dropna()
+    if ranked.empty or allowed.empty:
+        return
+    percent = group["metric"].dropna().iloc[0] in PERCENT
+    loss = f"the allowed loss of {allowed.iloc[0] * (100 if percent else 1):.2g}{' points' if percent else ''}"
+    is_baseline = ranked["baseline"] == ranked["cell_key"]
+    usable = ranked["status"] == "ok"
+    met = ranked[is_baseline | (usable & (ranked["criterion"] == "met"))]
+    undecided = ranked[usable & (ranked["criterion"] == "undecided") & (ranked["speedup"] > 1)]
+    if len(met):
+        yield _fastest(met, loss)
+    if len(undecided):
+        rows = group["rows"].dropna().iloc[0]
+        names = ", ".join(f"{_name(row)} {_speed(row)}" for _, row in undecided.iterrows())
+        yield f"Undecided on {rows:.0f} rows, so not counted, fastest first: {names}."
+
+
+def _fastest(ranked: pd.DataFrame, loss: str) -> str:
+    best, others = ranked.iloc[0], ranked.iloc[1:]
+    if best["baseline"] == best["cell_key"]:
+        return f"No cell is shown to be within {loss} and faster than {_name(best)}."
+    text = f"Fastest within {loss}: {_name(best)}, {_speed(best)}"
+    reach = others["speedup_high"].fillna(others["speedup"])
+    close = others[reach >= best["speedup_low"]] if is_known(best["speedup_low"]) else others
+    if len(close):
+        text += "; its interval does not tell it from " + ", ".join(_name(row) for _, row in close.iterrows())
+    return text + "."
+
+
+def _speed(row: pd.Series) -> str:
+    places = decimals(row["speedup"], row["speedup_low"], row["speedup_high"])
+    interval = ends(row["speedup_low"], row["speedup_high"], places)
+    return f"{number(row['speedup'], places, 'x')} {interval or '(no interval)'}".replace(" ", _TOGETHER)
+
+
+def _name(row: pd.Series) -> str:
+    names = [row["approach"], row["backend"]] + ([row["tuner"]] if row["tuner"] != "none" else [])
+    return "/".join(map(str, names))
+
+
+def _footnotes(frame: pd.DataFrame) -> dict[str, int]:
+    """Return reason -> its number; cells with the same reason share one."""
+    return {reason: index for index, reason in enumerate(dict.fromkeys(frame["reason"].dropna()), start=1)}
+
+
+def _print(console: Console, text: str, style: str = "") -> None:
+    """Print prose in the console's width, without breaking numbers, names or intervals."""
+    for line in textwrap.wrap(text, console.width, break_long_words=False, break_on_hyphens=False):
+        plain = line.replace(_TOGETHER, " ")
+        console.print(Text(plain, style=style), no_wrap=True, overflow="ignore", crop=False)
+
+
+def _styled(lines: Sequence[str]) -> Text:
+    text = Text("\n").join(Text(line, style=_colour(line)) for line in lines)
+    text.no_wrap = True
+    return text
+
+
+def _colour(line: str) -> str:
+    word = line.split(" [")[0]
+    red = word in ("inaccurate", "unstable", "oom", "timeout", "failed") or word.startswith("failed(")
+    return "red" if red else _COLOURS.get(word, "")
+
+
+def _escaped(text: str) -> str:
+    """Return text that Markdown shows as it is: no pipe ends a cell, no angle bracket opens a tag, no line ends it."""
+    for mark in ("\\", "|", "<", "*", "_", "`", "["):
+        text = text.replace(mark, "\\" + mark)
+    return " ".join(text.split())

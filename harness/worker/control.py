@@ -1,0 +1,75 @@
+"""The control: a fixed FP32 matrix product and a fixed memory stream, which tell a slow host from a slow cell.
+
+Neither depends on the cell's framework: a block in which the control is slow was measured on a disturbed host.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from harness.worker.system import last_level_cache_bytes
+
+#: Rows and columns of the square matrices: 3 MB together, so the product is bound by arithmetic.
+GEMM_SIZE = 512
+
+#: Source and target are each twice the last-level cache, so that memory is measured, within these bounds.
+SMALLEST_BUFFER_BYTES = 32 * 2**20
+LARGEST_BUFFER_BYTES = 256 * 2**20
+
+#: Each part repeats until so much time has passed, but so often at least and at most.
+PART_SECONDS = 0.03
+FEWEST, MOST = 3, 7
+
+
+def run(threads: int) -> dict[str, int | list[int]]:
+    """Measure both with `threads` threads.
+
+    NumPy's BLAS takes its threads from ``OMP_NUM_THREADS``, which the parent has set to the same number.
+
+    Returns
+    -------
+    dict : gemm_ns (one value a product), gemm_size, stream_ns (one value a copy), stream_bytes (read and written by
+        one copy).
+    """
+    buffer_bytes = min(max(SMALLEST_BUFFER_BYTES, 2 * (last_level_cache_bytes() or 0)), LARGEST_BUFFER_BYTES)
+    return {
+        "gemm_ns": gemm_ns(),
+        "gemm_size": GEMM_SIZE,
+        "stream_ns": stream_ns(buffer_bytes, threads),
+        "stream_bytes": 2 * buffer_bytes,
+    }
+
+
+def gemm_ns() -> list[int]:
+    """Return the nanoseconds of each product of two fixed float32 matrices of :data:`GEMM_SIZE`."""
+    # Between 0.5 and 1.5: no product underflows to a denormal, which would be slow on some CPUs only.
+    left = np.linspace(0.5, 1.5, GEMM_SIZE * GEMM_SIZE, dtype=np.float32).reshape(GEMM_SIZE, GEMM_SIZE)
+    right, product = left.T.copy(), np.empty_like(left)
+    return _repeat(lambda: np.matmul(left, right, out=product))
+
+
+def stream_ns(buffer_bytes: int, threads: int) -> list[int]:
+    """Return the nanoseconds of each copy of a buffer, cut into one part a thread."""
+    source = np.ones(buffer_bytes, np.uint8)
+    target = np.empty_like(source)
+    parts = list(zip(np.array_split(target, threads), np.array_split(source, threads), strict=True))
+    if threads == 1:
+        return _repeat(lambda: np.copyto(target, source))
+    with ThreadPoolExecutor(threads) as pool:
+        return _repeat(lambda: list(pool.map(lambda part: np.copyto(*part), parts)))
+
+
+def _repeat(work: Callable[[], object]) -> list[int]:
+    """Time `work` again and again; the first time, which starts threads and touches fresh memory, is left out."""
+    work()
+    samples: list[int] = []
+    begin = time.perf_counter_ns()
+    while len(samples) < FEWEST or (len(samples) < MOST and time.perf_counter_ns() - begin < PART_SECONDS * 1e9):
+        start = time.perf_counter_ns()
+        work()
+        samples.append(time.perf_counter_ns() - start)
+    return samples

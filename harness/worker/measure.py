@@ -1,0 +1,144 @@
+"""The stage `measure`: one invocation, a fresh process that loads an artefact and times its forward passes.
+
+An invocation is the statistical unit; its iterations only estimate its level. Each series is warmed up until it is
+flat (:mod:`harness.worker.steady`), then timed for `measure_seconds` and `min_iterations`, whichever is reached last,
+so that a slow cell still yields a median. So that it does not take for ever, a series ends at ten times
+`measure_seconds` if it has five iterations by then.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.backends.base import Backend, backend_class
+from harness.errors import StageError
+from harness.worker import control, steady, stopwatch, system
+from harness.worker.imports import ImportClock
+from harness.worker.rows import Rows
+from harness.worker.seeding import fix_threads
+from harness.worker.tokenise import facts
+
+if TYPE_CHECKING:
+    from harness.plan.cell import Cell
+    from harness.plan.config import ProtocolConfig
+    from harness.worker.channel import Report
+
+#: So many different batches are cycled through: enough that no one row's tokens decide, few enough to stay in memory.
+BATCHES = 8
+
+#: A series that is slow ends at so many times `measure_seconds`, but not below so many iterations.
+SLOW_FACTOR = 10
+SLOW_ITERATIONS = 5
+
+#: No series is longer: beyond it a median does not get better, and the record only longer.
+MOST_ITERATIONS = 50_000
+
+
+def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
+    """Time ``spec["inputs"]["artefact"]`` at the protocol's latency and throughput batch sizes.
+
+    ``spec["started_ns"]`` is the monotonic clock at the child's entry. The rows are those of the evaluation split,
+    padded or cut to one length; which ones is drawn from the seed and ``spec["options"]["block"]``, so all cells of a
+    block see the same.
+
+    Returns
+    -------
+    dict : import_seconds (from the child's entry until the framework is there, without the control), load_seconds (of
+        the model, its imports taken off), rss_loaded_bytes, threads, cores, series (role, batch_size,
+        sequence_length, steady, warmup_ns, latency_ns), control, system (before, after), timer_ns.
+
+    Raises
+    ------
+    StageError : ``nan`` when the last logits of a series are not finite, ``bad_data`` when there is no row.
+    """
+    before_ns = time.monotonic_ns() - spec["started_ns"]
+    # First of all, while nothing else is loaded: its buffers must not stand on top of the model's in the peak memory.
+    disturbance = control.run(spec["threads"])
+    backend, import_ns, load_ns = _load(spec, cell)
+    fix_threads(spec["seed"], spec["threads"])
+    rss_loaded_bytes = system.resident_bytes()
+    tokenised = Path(spec["inputs"]["tokenised"])
+    rows = Rows.load(tokenised / "evaluation.npz")
+    length = cell.protocol.sequence_length or facts(tokenised)["max_length"]
+    cores = sorted(os.sched_getaffinity(0))
+    sizes = {"latency": cell.protocol.latency_batch_size, "throughput": cell.protocol.throughput_batch_size}
+    timer_ns = stopwatch.own_cost_ns()
+    before = system.snapshot(cores)
+    series = []
+    for done, (role, batch_size) in enumerate(sizes.items()):
+        report.progress("measure", done, len(sizes), f"{role}, batch {batch_size}")
+        batches = choose(rows, batch_size, length, spec["seed"], spec["options"]["block"])
+        inputs = [backend.inputs(batch) for batch in batches]
+        timing = _series(backend, inputs, cell.protocol, f"{role} at batch {batch_size}")
+        series.append({"role": role, "batch_size": batch_size, "sequence_length": length, **timing})
+    after = system.snapshot(cores)
+    return {
+        "import_seconds": (before_ns + import_ns) / 1e9,
+        "load_seconds": load_ns / 1e9,
+        "rss_loaded_bytes": rss_loaded_bytes,
+        "threads": spec["threads"],
+        "cores": cores,
+        "series": series,
+        "control": disturbance,
+        "system": {"before": before, "after": after},
+        "timer_ns": timer_ns,
+    }
+
+
+def choose(rows: Rows, batch_size: int, length: int, seed: int, block: int) -> list[dict[str, np.ndarray]]:
+    """Return :data:`BATCHES` batches of rows drawn without repetition, and again from the start where rows run out.
+
+    Raises
+    ------
+    StageError : ``bad_data`` when there is no row.
+    """
+    if len(rows) == 0:
+        raise StageError("bad_data", "the evaluation split has no row to measure on")
+    # The legacy generator's stream is the same in every version of NumPy, so in every environment.
+    order = np.random.RandomState([seed % 2**32, block]).permutation(len(rows))
+    chosen = np.resize(order, (BATCHES, batch_size))
+    return [rows.batch(indices, length) for indices in chosen]
+
+
+def _load(spec: dict[str, Any], cell: Cell) -> tuple[Backend, int, int]:
+    """Return the loaded backend, and the nanoseconds of its imports and of the rest of its loading."""
+    with ImportClock() as imports:
+        start_ns = time.monotonic_ns()
+        backend = backend_class(cell.backend.name)()
+        backend.load(Path(spec["inputs"]["artefact"]), cell)
+        total_ns = time.monotonic_ns() - start_ns
+    return backend, imports.elapsed_ns, total_ns - imports.elapsed_ns
+
+
+def _series(backend: Backend, inputs: list[Any], protocol: ProtocolConfig, name: str) -> dict[str, Any]:
+    """Warm up, then time; nothing is sent, collected or allocated by us meanwhile."""
+    batches = itertools.cycle(inputs)
+    samples = [0] * MOST_ITERATIONS
+
+    def take(count: int, seconds: float) -> list[int]:
+        chunk = [0] * count
+        made, _ = stopwatch.timed(
+            backend.forward, batches, chunk, seconds=0, minimum=count, limit_seconds=seconds, floor=1
+        )
+        return chunk[:made]
+
+    with stopwatch.undisturbed():
+        warm = steady.warm_up(take, protocol.warmup_window, protocol.warmup_max_seconds)
+        count, output = stopwatch.timed(
+            backend.forward,
+            batches,
+            samples,
+            seconds=protocol.measure_seconds,
+            minimum=protocol.min_iterations,
+            limit_seconds=SLOW_FACTOR * protocol.measure_seconds,
+            floor=SLOW_ITERATIONS,
+        )
+    if not np.isfinite(backend.logits(output)).all():
+        raise StageError("nan", f"{name}: logits are not finite")
+    return {"steady": warm.steady, "warmup_ns": warm.samples_ns, "latency_ns": samples[:count]}

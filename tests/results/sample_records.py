@@ -1,0 +1,127 @@
+"""One valid record of each type, for the tests of this room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.results import record
+
+RUN = "20261124T091500Z-quickstart-3f9a"
+
+
+def header(**changed: Any) -> record.Record:
+    """Return a header, with fields of your own in the place of the sample's."""
+    fields: dict[str, Any] = {
+        "run": RUN,
+        "suite": {"name": "quickstart", "version": 1, "digest": "5a" * 8},
+        "overrides": ["protocol=smoke"],
+        "harness": {"version": "0.1.0", "revision": None, "dirty": None},
+        "host": "9c2f",
+        "environments": {"torch": "0" * 16},
+        "options": [{"digest": "f0", "axis": "approach", "label": "fp32", "config": {"name": "fp32", "fallback": ()}}],
+        "cells": [{"key": "minilm/sentiment", "digest": "d1", "labels": ("minilm", "sentiment"), "options": ["f0"]}],
+        "excluded": [
+            {"key": "a/b", "kind": "excluded", "because": "no need", "labels": ["a", "b"]},
+            {"key": "a/c", "kind": "unsupported", "because": "it cannot"},
+        ],
+        "baseline": {"approach": "fp32"},
+        "gates": [
+            {"name": "g", "require": {"value": ">= 0.85"}, "match": {"task": ("sentiment",)}, "when": {}},
+            {"name": "h", "require": {"criterion": "!= failed"}},
+        ],
+        "seed": 0,
+    }
+    return record.header(**{**fields, **changed})
+
+
+def dataset() -> record.Record:
+    """Return a dataset record with a label that is no ASCII."""
+    return record.dataset(
+        task="sentiment",
+        tokenised="a1",
+        rows={"train": 2, "evaluation": 3},
+        fingerprints={"train": "aa", "evaluation": "bb"},
+        labels=["größer", "\u2028"],
+        references=[0, 1, 1],
+    )
+
+
+def prepared() -> record.Record:
+    """Return a prepared record."""
+    stages = [{"stage": "tokenise", "artefact": "a1", "seconds": 0.5, "reused": True}]
+    return record.prepared(
+        cell="minilm/sentiment",
+        cell_digest="d1",
+        artefact="b2",
+        size_bytes=90_000_000,
+        seconds=0.0,
+        reused=True,
+        stages=stages,
+        provenance={"recipe": {"observer": "minmax"}, "losses": [0.5, 0.25]},
+    )
+
+
+def accuracy() -> record.Record:
+    """Return an accuracy record."""
+    return record.accuracy(
+        cell="minilm/sentiment",
+        cell_digest="d1",
+        artefact="b2",
+        tokenised="a1",
+        reused=False,
+        executed={"int8_ops": 0, "bf16_ops": 0, "fp32_ops": 38, "source": "profiler", "kernels": {"addmm": 38}},
+        metric={"name": "accuracy", "value": 2 / 3, "greater_is_better": True},
+        predictions=[0, 1, 0],
+        logits_sha256="0" * 64,
+        rows=3,
+        seconds=1.25,
+    )
+
+
+def invocation(block: int = 0, iterations: int = 3) -> record.Record:
+    """Return an invocation with so many timed iterations."""
+    series = {"batch_size": 1, "sequence_length": 128, "steady": True, "warmup_ns": []}
+    return record.invocation(
+        cell="minilm/sentiment",
+        cell_digest="d1",
+        artefact="b2",
+        block=block,
+        order=block,
+        peak_memory_bytes=412_000_000,
+        wall_seconds=3.5,
+        process_seconds=6.5,
+        voluntary_switches=10,
+        involuntary_switches=2,
+        import_seconds=1.5,
+        load_seconds=0.25,
+        rss_loaded_bytes=400_000_000,
+        threads=2,
+        cores=(0, 1),
+        series=[{"role": role, **series, "latency_ns": [4_000_000] * iterations} for role in ("latency", "throughput")],
+        control={"gemm_ns": [3], "gemm_size": 512, "stream_ns": [4], "stream_bytes": 64},
+        system={"before": {"load_average": [0.5, 0.5, 0.25], "steal_ticks": 0, "throttle_count": None}, "after": {}},
+        timer_ns=41.5,
+    )
+
+
+def failure() -> record.Record:
+    """Return a failure whose log holds bytes that are no text, as a decoder with surrogates hands them on."""
+    return record.failure(
+        cell="minilm/sentiment",
+        cell_digest="d1",
+        stage="measure",
+        kind="crash",
+        message="died by signal 11",
+        block=1,
+        log_tail="rubbish \udcff\x00\n",
+    )
+
+
+def end(status: str = "complete") -> record.Record:
+    """Return an end record."""
+    return record.end(status, {"invoked": 2}, 61.5)
+
+
+def all_types() -> list[record.Record]:
+    """Return one record of each type, in the order of a run."""
+    return [header(), dataset(), prepared(), accuracy(), invocation(), failure(), end()]

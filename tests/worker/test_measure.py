@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.backends.base import Backend, ExecutedPrecision
+from harness.errors import StageError
+from harness.plan import config
+from harness.plan.cell import Cell
+from harness.results import record
+from harness.worker import measure
+from harness.worker.channel import Report
+from harness.worker.rows import Rows
+
+PROTOCOL = config.ProtocolConfig(
+    name="test",
+    latency_batch_size=2,
+    throughput_batch_size=5,
+    min_iterations=12,
+    measure_seconds=0.01,
+    warmup_max_seconds=0.2,
+    warmup_window=5,
+)
+
+
+class Matrix(Backend):
+    """A real, small model: embeddings are averaged and multiplied by a matrix, in NumPy."""
+
+    calls: list[tuple[int, int]]
+    at_forward: list[int]
+
+    @staticmethod
+    def supports(cell):
+        return None
+
+    def quantize(self, checkpoint, cell, train, out, report):
+        raise NotImplementedError
+
+    def load(self, artefact, cell):
+        start = time.monotonic_ns()
+        import slow_framework  # noqa: F401
+
+        type(self).imported_ns = time.monotonic_ns() - start
+        time.sleep(0.05)
+        with np.load(artefact / "weights.npz", allow_pickle=False) as arrays:
+            self._table, self._head = arrays["table"], arrays["head"]
+
+    def inputs(self, batch):
+        return batch["input_ids"], batch["attention_mask"]
+
+    def forward(self, inputs):
+        ids, mask = inputs
+        type(self).calls.append(ids.shape)
+        type(self).at_forward.append(len(type(self).stream.getvalue()))
+        vectors = self._table[ids] * mask[..., None]
+        return vectors.sum(axis=1) / mask.sum(axis=1)[:, None] @ self._head
+
+    def logits(self, outputs):
+        return np.asarray(outputs, np.float32)
+
+    def executed_precision(self, inputs):
+        return ExecutedPrecision(0, 0, 1, "test")
+
+
+def some_rows(count: int) -> Rows:
+    lengths = [3 + index % 7 for index in range(count)]
+    total = sum(lengths)
+    return Rows(
+        input_ids=np.arange(total) % 50,
+        token_type_ids=np.zeros(total, np.int64),
+        offsets=np.cumsum([0, *lengths]),
+        labels=np.zeros(count, np.int64),
+    )
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch):
+    """Return a function that runs the stage for a protocol and a head matrix."""
+    (tmp_path / "slow_framework.py").write_text("import time\ntime.sleep(0.05)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(measure, "backend_class", lambda name: Matrix)
+    some_rows(4).save(tmp_path / "evaluation.npz")
+    (tmp_path / "task.json").write_text(json.dumps({"kind": "classification", "labels": ["a"], "max_length": 8}))
+
+    def run(protocol=PROTOCOL, head=None, block=0):
+        generator = np.random.default_rng(0)
+        weights = {"table": generator.random((50, 16)), "head": np.ones((16, 3)) if head is None else head}
+        np.savez(tmp_path / "weights.npz", **weights)
+        cell = Cell(
+            "m/t/a/b",
+            "d" * 16,
+            config.ModelConfig(name="m"),
+            config.TaskConfig(name="t"),
+            config.ApproachConfig(name="a"),
+            config.BackendConfig(name="matrix", environment="none"),
+            config.TunerConfig(name="none"),
+            config.HostConfig(name="native"),
+            protocol,
+            ("m", "t", "a", "b", "none", "native", "test"),
+        )
+        spec = {
+            "inputs": {"artefact": str(tmp_path), "tokenised": str(tmp_path)},
+            "threads": 1,
+            "seed": 3,
+            "options": {"block": block},
+            "started_ns": time.monotonic_ns(),
+        }
+        Matrix.calls, Matrix.at_forward, Matrix.stream = [], [], io.StringIO()
+        return measure.run(spec, cell, Report(Matrix.stream, interval_seconds=0))
+
+    yield run
+    monkeypatch.delitem(sys.modules, "slow_framework", raising=False)
+
+
+def test_the_result_is_an_invocation_record(stage):
+    start = time.monotonic_ns()
+    result = stage()
+    wall = time.monotonic_ns() - start
+    line = record.invocation(
+        cell="m/t/a/b",
+        cell_digest="d" * 16,
+        artefact="x",
+        block=0,
+        order=0,
+        peak_memory_bytes=1,
+        wall_seconds=1.0,
+        process_seconds=1.0,
+        voluntary_switches=1,
+        involuntary_switches=1,
+        **result,
+    )
+    record.check(json.loads(record.encode(line)))
+    assert result["import_seconds"] * 1e9 >= Matrix.imported_ns >= 50_000_000
+    assert 50_000_000 <= result["load_seconds"] * 1e9 <= wall - Matrix.imported_ns
+    assert result["timer_ns"] > 0
+    assert result["system"]["after"]["monotonic_ns"] > result["system"]["before"]["monotonic_ns"]
+
+
+def test_series_have_their_batch_sizes_iterations_and_raw_samples(stage):
+    latency, throughput = stage()["series"]
+    assert (latency["role"], latency["batch_size"]) == ("latency", 2)
+    assert (throughput["role"], throughput["batch_size"]) == ("throughput", 5)  # more than the four rows there are
+    made = 0
+    for series in (latency, throughput):
+        assert series["sequence_length"] == 8
+        assert len(series["latency_ns"]) >= 12
+        assert sum(series["latency_ns"]) <= 2e9
+        count = len(series["warmup_ns"]) + len(series["latency_ns"])
+        assert set(Matrix.calls[made : made + count]) == {(series["batch_size"], 8)}
+        made += count
+    assert made == len(Matrix.calls)  # nothing was run that was not written down
+
+
+def test_the_protocols_length_pads_and_cuts(stage):
+    assert {call[1] for call in _calls(stage, dataclasses.replace(PROTOCOL, sequence_length=4))} == {4}
+    assert {call[1] for call in _calls(stage, dataclasses.replace(PROTOCOL, sequence_length=20))} == {20}
+
+
+def _calls(stage, protocol):
+    stage(protocol)
+    return Matrix.calls
+
+
+def test_nothing_is_sent_while_a_series_runs(stage):
+    latency = stage()["series"][0]
+    first = len(latency["warmup_ns"]) + len(latency["latency_ns"])
+    assert len(set(Matrix.at_forward[:first])) == 1
+    assert len(set(Matrix.at_forward[first:])) == 1
+    assert Matrix.at_forward[0] > 0  # and the parent was told before
+
+
+def test_logits_that_are_not_finite_are_a_failure_with_a_name(stage):
+    with pytest.raises(StageError, match="latency at batch 2: logits are not finite") as caught:
+        stage(head=np.full((16, 3), np.nan))
+    assert caught.value.kind == "nan"
+
+
+def test_a_slow_cell_ends_before_its_minimum(stage, monkeypatch):
+    forward = Matrix.forward
+    monkeypatch.setattr(Matrix, "forward", lambda self, inputs: (time.sleep(0.01), forward(self, inputs))[1])
+    protocol = dataclasses.replace(PROTOCOL, min_iterations=1000, measure_seconds=0.005)
+    for series in stage(protocol)["series"]:
+        assert 5 <= len(series["latency_ns"]) <= 6
+
+
+@given(st.integers(1, 30), st.integers(1, 9), st.integers(0, 2**40), st.integers(0, 50))
+def test_batches_are_drawn_by_seed_and_block_without_repetition_while_rows_last(count, batch_size, seed, block):
+    rows = some_rows(count)
+    batches = measure.choose(rows, batch_size, 10, seed, block)
+    again = measure.choose(rows, batch_size, 10, seed, block)
+    assert len(batches) == measure.BATCHES
+    for batch, same in zip(batches, again, strict=True):
+        assert batch["input_ids"].shape == (batch_size, 10)
+        assert all(np.array_equal(batch[name], same[name]) for name in batch)
+
+
+def test_every_row_comes_once_before_any_comes_twice():
+    rows = some_rows(measure.BATCHES * 3)
+    seen = np.concatenate([batch["input_ids"] for batch in measure.choose(rows, 3, 10, 0, 0)])
+    everything = rows.batch(range(len(rows)), 10)["input_ids"]
+    assert sorted(map(tuple, seen)) == sorted(map(tuple, everything))
+
+
+def test_blocks_see_other_batches():
+    rows = some_rows(100)
+    first, second = (measure.choose(rows, 4, 10, 0, block)[0]["input_ids"] for block in (0, 1))
+    assert not np.array_equal(first, second)
+
+
+def test_no_row_is_a_failure_with_a_name():
+    with pytest.raises(StageError) as caught:
+        measure.choose(some_rows(0), 1, 8, 0, 0)
+    assert caught.value.kind == "bad_data"
