@@ -39,7 +39,7 @@ COMMANDS = (
         takes_overrides=True,
     ),
     Command("status", "show what of a run is done, failed and left", "harness status"),
-    Command("table", "print a run's table and write it as CSV, Markdown and Parquet", "harness table --columns all"),
+    Command("table", "print a run's table and write it as CSV, Markdown and Parquet", "harness table"),
 )
 
 

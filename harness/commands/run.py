@@ -20,7 +20,7 @@ from harness.plan.catalogue import catalogue
 from harness.plan.matrix import Plan, make_plan
 from harness.publish.gates import judge
 from harness.publish.live import view_for
-from harness.publish.rows import rows_of
+from harness.publish.rows import rows as rows_of
 from harness.results import store
 
 #: Below so much free disk an environment and its artefacts do not fit.

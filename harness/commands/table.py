@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.publish import tables
-from harness.publish.rows import rows_of
+from harness.publish.rows import heading, rows as rows_of
 from harness.results import store
 
 
@@ -19,7 +19,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "run", nargs="?", metavar="RUN", help="a run's id, its beginning, or a file; else the newest"
     )
-    parser.add_argument("--columns", choices=("fit", "all"), default="fit", help="all prints one block a cell")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,8 +31,8 @@ def make_table(results: Path, run_file: Path, console: Console) -> pd.DataFrame:
     """Print a run's table, write its files below `results`, and return its rows."""
     lines = store.read_run(run_file)
     rows = rows_of(lines)
-    console.print(tables.terminal(rows, lines[0], console.width))
-    folder = results / store.TABLES / run_file.stem
-    for path in tables.write(rows, folder):
+    above = heading(lines, store.host_line(results, lines[0]["host"]))
+    tables.show(rows, above, console)
+    for path in tables.write(rows, results / store.TABLES / run_file.stem, above):
         console.print(Text(f"written: {path}", style="dim"), soft_wrap=True)
     return rows
