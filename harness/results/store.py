@@ -190,6 +190,17 @@ def save_host(root: Path, fingerprint: str, host: Mapping[str, Any]) -> Path:
     return _save(root / HOSTS / f"{_file_name(fingerprint)}.json", text)
 
 
+def host_line(root: Path, fingerprint: str) -> str:
+    """Return one line on a stored host: its CPU, generation, cores and fingerprint; only the last when none is stored."""
+    path = root / HOSTS / f"{_file_name(fingerprint)}.json"
+    try:
+        host = json.loads(path.read_text())["host"]
+        names = [host["model_name"], host["generation"], f"{len(host['cores'])} cores"]
+        return f"{', '.join(str(name) for name in names if name)} ({fingerprint})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return fingerprint
+
+
 def save_environment(root: Path, name: str, lock_hash: str, lock_text: str) -> Path:
     """Store an environment's lock once, under its name and hash, and return its file; an older one stays as it is."""
     return _save(root / ENVIRONMENTS / f"{_file_name(name)}-{_file_name(lock_hash)}.txt", lock_text)

@@ -120,17 +120,17 @@ def test_quoted_values_may_hold_commas():
 def test_a_users_folder_wins_and_needs_no_python(tmp_path):
     (tmp_path / "conf" / "approach").mkdir(parents=True)
     (tmp_path / "suites").mkdir()
-    (tmp_path / "conf" / "approach" / "static_kl.yaml").write_text(
-        "defaults: [ptq_static, _self_]\nname: static_kl\nactivation: {observer: percentile}\n"
+    (tmp_path / "conf" / "approach" / "static_minmax.yaml").write_text(
+        "defaults: [ptq_static, _self_]\nname: static_minmax\nactivation: {observer: minmax}\n"
     )
     (tmp_path / "suites" / "mine.yaml").write_text(
         "axes: {model: minilm, task: sentiment, backend: fx, tuner: none, host: native, protocol: smoke,"
-        " approach: [static_kl, {ptq_static: {calibration.samples: 10, label: ten}}]}\n"
+        " approach: [static_minmax, {ptq_static: {calibration.samples: 10, label: ten}}]}\n"
     )
     plan = make_plan(catalogue(tmp_path), ["suite=mine"])
-    assert [cell.labels[2] for cell in plan.cells] == ["static_kl", "ten"]
-    kl, ten = plan.cells
-    assert kl.approach.activation.observer == "percentile" and kl.approach.calibration.samples == 100
+    assert [cell.labels[2] for cell in plan.cells] == ["static_minmax", "ten"]
+    minmax, ten = plan.cells
+    assert minmax.approach.activation.observer == "minmax" and minmax.approach.calibration.samples == 100
     assert ten.approach.calibration.samples == 10
 
 

@@ -49,10 +49,12 @@ class Matrix(Backend):
         start = time.monotonic_ns()
         import slow_framework  # noqa: F401
 
-        type(self).imported_ns = time.monotonic_ns() - start
+        imported = time.monotonic_ns()
+        type(self).imported_ns = imported - start
         time.sleep(0.05)
         with np.load(artefact / "weights.npz", allow_pickle=False) as arrays:
             self._table, self._head = arrays["table"], arrays["head"]
+        type(self).loaded_ns = time.monotonic_ns() - imported
 
     def inputs(self, batch):
         return batch["input_ids"], batch["attention_mask"]
@@ -85,7 +87,7 @@ def some_rows(count: int) -> Rows:
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch):
     """Return a function that runs the stage for a protocol and a head matrix."""
-    (tmp_path / "slow_framework.py").write_text("import time\ntime.sleep(0.05)\n")
+    (tmp_path / "slow_framework.py").write_text("import time\ntime.sleep(0.1)\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(measure, "backend_class", lambda name: Matrix)
     some_rows(4).save(tmp_path / "evaluation.npz")
@@ -118,13 +120,11 @@ def stage(tmp_path: Path, monkeypatch):
         return measure.run(spec, cell, Report(Matrix.stream, interval_seconds=0))
 
     yield run
-    monkeypatch.delitem(sys.modules, "slow_framework", raising=False)
+    sys.modules.pop("slow_framework", None)
 
 
 def test_the_result_is_an_invocation_record(stage):
-    start = time.monotonic_ns()
     result = stage()
-    wall = time.monotonic_ns() - start
     line = record.invocation(
         cell="m/t/a/b",
         cell_digest="d" * 16,
@@ -139,8 +139,9 @@ def test_the_result_is_an_invocation_record(stage):
         **result,
     )
     record.check(json.loads(record.encode(line)))
-    assert result["import_seconds"] * 1e9 >= Matrix.imported_ns >= 50_000_000
-    assert 50_000_000 <= result["load_seconds"] * 1e9 <= wall - Matrix.imported_ns
+    assert result["import_seconds"] * 1e9 >= Matrix.imported_ns >= 100_000_000
+    # All of the loading, but not the import before it.
+    assert Matrix.loaded_ns <= result["load_seconds"] * 1e9 < Matrix.loaded_ns + Matrix.imported_ns
     assert result["timer_ns"] > 0
     assert result["system"]["after"]["monotonic_ns"] > result["system"]["before"]["monotonic_ns"]
 
