@@ -1,12 +1,14 @@
 """Runs one stage in a fresh process and returns its outcome, whatever becomes of the process.
 
-Parent and child speak JSON lines over a pipe of their own, so that what a framework prints cannot be taken for a message.
+Parent and child speak JSON lines over a pipe of their own, so that what a framework prints is not taken for a message.
 The parent blocks on the pipe; it never polls, for a busy wait would burn a core beside its own benchmark.
+Needs Linux 5.3 or newer (a process's end as a descriptor).
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
@@ -21,28 +23,37 @@ from typing import Any
 import harness
 from harness.errors import FAILURE_KINDS
 from harness.execute import outofmemory
+from harness.execute.messages import Heard, listen
 
-#: Variables of the parent that reach a child; all others (OMP_*, MKL_*, ONEDNN_*, LD_PRELOAD, PYTHON* ...) are left out,
+#: Variables of the parent that reach a child; all others (OMP_*, MKL_*, ONEDNN_*, LD_PRELOAD, PYTHON*) are left out,
 #: because they would change what is measured without a trace in the records.
 PASSED_ON = (
     *("PATH", "HOME", "USER", "TMPDIR", "TZ"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
-    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     *("HF_ENDPOINT", "HF_TOKEN"),
 )
+
+#: What every child gets besides. Hash randomisation would let the order of sets differ between two runs of one cell,
+#: and packages in the user's own site folder would hide the pinned ones.
+FIXED = {"LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1", "PYTHONNOUSERSITE": "1"}
 
 #: Seconds between the polite signal to a process group and the one that cannot be refused.
 GRACE_SECONDS = 2.0
 
-LOG_TAIL_CHARACTERS = 2000
+#: Seconds that a child which has said its last word may take to end.
+FAREWELL_SECONDS = 20.0
 
-#: A child that sends more than this without a newline speaks rubbish.
-LONGEST_MESSAGE_BYTES = 256 * 2**20
+LOG_TAIL_CHARACTERS = 2000
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a child ended. `status` is ``ok`` or one of :data:`harness.errors.FAILURE_KINDS`; resources are the child's."""
+    """How a child ended. `status` is ``ok`` or one of :data:`harness.errors.FAILURE_KINDS`; resources are the child's.
+
+    `max_rss_bytes` is what the child has read of itself at its end (VmHWM). Only for one that could not tell is it the
+    kernel's ``ru_maxrss``, which on Linux is never below the parent's own peak: fork and exec hand it down.
+    """
 
     status: str
     message: str
@@ -56,10 +67,6 @@ class Outcome:
     involuntary_switches: int = 0
 
 
-class _Rubbish(Exception):
-    """What the child sent is no message."""
-
-
 def launch(
     python: Path,
     spec: Mapping[str, Any],
@@ -71,12 +78,15 @@ def launch(
 ) -> Outcome:
     """Run ``python -m harness.worker`` on `spec` and return its outcome; the child's process group is gone then.
 
+    To be called from the main thread: the kernel ends the child when the thread that has started it ends.
+
     Parameters
     ----------
     python : the interpreter of the environment.
     spec : JSON values; see :mod:`harness.worker.__main__`.
-    log_path : where the child's standard output and error go.
-    variables : the child's environment, beside :data:`PASSED_ON`.
+    time_limit_seconds : counted from this call; then the child's whole process group is ended.
+    log_path : where the child's standard output and error go, after what is there.
+    variables : the child's environment, beside :data:`PASSED_ON` and :data:`FIXED`.
     on_progress : called with each progress message.
 
     Raises
@@ -84,13 +94,16 @@ def launch(
     KeyboardInterrupt : passed on after the child's process group has been ended.
     """
     start = time.monotonic()
-    reading, writing = os.pipe()
+    deadline = start + time_limit_seconds
+    content = json.dumps(spec, allow_nan=False).encode()
     memory = outofmemory.Watch()
-    with log_path.open("ab") as log:
-        try:
+    reading, writing = os.pipe()
+    try:
+        with log_path.open("ab") as log, _file_of(content) as standard_input:
+            log_start = log.tell()  # other invocations of the same cell may have written before
             process = subprocess.Popen(
                 [str(python), "-m", "harness.worker", str(writing), str(os.getpid())],
-                stdin=subprocess.PIPE,
+                stdin=standard_input,
                 stdout=log,
                 stderr=log,
                 env=_environment(variables),
@@ -98,39 +111,32 @@ def launch(
                 start_new_session=True,
                 cwd="/",
             )
-        except OSError as error:
-            os.close(reading)
-            return Outcome("environment", f"{python}: {error.strerror or error}")
-        finally:
-            os.close(writing)
-    last: dict[str, Any] = {}
-    ended_by: str | None = None
-    try:
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(json.dumps(spec, allow_nan=False).encode())
-            process.stdin.close()
-        for message in _messages(reading, start + time_limit_seconds):
-            if message["event"] == "progress" and on_progress is not None:
-                on_progress(message)
-            elif message["event"] != "progress":
-                last = message
-                break
-    except TimeoutError:
-        ended_by = "timeout"
-    except _Rubbish as error:
-        ended_by, last = "protocol", {"message": str(error)}
-    finally:
+    except OSError as error:
         os.close(reading)
+        kind = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "environment"
+        return Outcome(kind, f"{error.filename or python}: {error.strerror or error}")
+    finally:
+        os.close(writing)
+    ended = os.pidfd_open(process.pid)
+    patience_seconds = 0.0
+    try:
+        heard = listen(reading, ended, deadline, on_progress or (lambda message: None))
+        patience_seconds = FAREWELL_SECONDS if heard.reason == "message" else 0.0
+    finally:
         # Whatever the reason to stop listening, nothing of the child may go on beside the next measurement.
-        usage, status = _end(process, polite=ended_by is None and bool(last), deadline=start + time_limit_seconds)
-    tail = _tail(log_path)
-    kind, text, values = _verdict(ended_by, last, status, tail, time_limit_seconds, memory, log_path)
+        usage, status = _end(process, ended, patience_seconds)
+        os.close(reading)
+        os.close(ended)
+    tail = _tail(log_path, log_start)
+    kind, text, values = _verdict(heard, status, tail, time_limit_seconds, memory)
+    if kind == "crash":
+        text += f"; see {log_path}"
     return Outcome(
         status=kind,
         message=text,
         values=values,
         log_tail="" if kind == "ok" else tail,
-        max_rss_bytes=usage.ru_maxrss * 1024,
+        max_rss_bytes=heard.last.get("peak_bytes") or usage.ru_maxrss * 1024,
         wall_seconds=time.monotonic() - start,
         user_seconds=usage.ru_utime,
         system_seconds=usage.ru_stime,
@@ -139,123 +145,88 @@ def launch(
     )
 
 
+def _file_of(content: bytes):
+    """Return an open file in memory. A pipe would block the parent on a child that reads nothing."""
+    stream = os.fdopen(os.memfd_create("spec"), "w+b")
+    stream.write(content)
+    stream.seek(0)
+    return stream
+
+
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     package = str(Path(harness.__file__).resolve().parents[1])
-    # Hash randomisation would let the order of sets differ between two runs of the same cell.
-    fixed = {"LANG": "C.UTF-8", "PYTHONPATH": package, "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
-    return {**passed, **fixed, **variables}
+    return {**passed, **FIXED, "PYTHONPATH": package, **variables}
 
 
-def _messages(reading: int, deadline: float):
-    """Yield the child's messages until it closes the pipe; TimeoutError at the deadline."""
-    poll = select.poll()
-    poll.register(reading, select.POLLIN)
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0 or not poll.poll(left * 1000):
-            raise TimeoutError
-        chunk = os.read(reading, 2**20)
-        if not chunk:
-            if parts and b"".join(parts).strip():
-                raise _Rubbish("the last message is cut off")
-            return
-        *whole, rest = chunk.split(b"\n")
-        if whole:
-            whole[0] = b"".join([*parts, whole[0]])
-            parts, size = [], 0
-        for line in whole:
-            if line.strip():
-                yield _decode(line)
-        parts.append(rest)
-        size += len(rest)
-        if size > LONGEST_MESSAGE_BYTES:
-            raise _Rubbish(f"a message of over {LONGEST_MESSAGE_BYTES} bytes")
+def _end(process: subprocess.Popen, ended: int, patience_seconds: float) -> tuple[Any, int]:
+    """End the child and all in its process group; return its resource usage and wait status.
 
-
-def _decode(line: bytes) -> dict[str, Any]:
+    The child is reaped last: until then its number, which is also the group's, cannot be given to another process.
+    """
     try:
-        message = json.loads(line)
-        events = {"progress": ("stage", "done", "total"), "result": ("values",), "failure": ("kind", "message")}
-        if all(name in message for name in events[message["event"]]):
-            return message
-    except (ValueError, TypeError, KeyError):
-        pass
-    raise _Rubbish(f"no message of ours: {line[:80]!r}")
-
-
-def _end(process: subprocess.Popen, *, polite: bool, deadline: float) -> tuple[Any, int]:
-    """Reap the child and end its process group; return its resource usage and wait status."""
-    if polite:
-        # It has said its last word and is on its way out: not a case for signals unless it lingers.
-        reaped = _reap(process.pid, min(deadline, time.monotonic() + 10 * GRACE_SECONDS))
-    else:
-        reaped = _reap(process.pid, time.monotonic() + 0.05)
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        # Also when the child is gone: what it has started in its group may not be.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
-        if reaped is None:
-            reaped = _reap(process.pid, time.monotonic() + GRACE_SECONDS)
-    if reaped is None:
-        _, status, usage = os.wait4(process.pid, 0)
-        reaped = usage, status
-    process.returncode = os.waitstatus_to_exitcode(reaped[1])
-    return reaped
-
-
-def _reap(pid: int, until: float) -> tuple[Any, int] | None:
-    """Wait for one child until a moment, by a descriptor that becomes readable when it ends."""
-    descriptor = os.pidfd_open(pid)
-    try:
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
-            return None
+        if not _has_ended(ended, patience_seconds):
+            os.killpg(process.pid, signal.SIGTERM)
+            _has_ended(ended, GRACE_SECONDS)
     finally:
-        os.close(descriptor)
-    _, status, usage = os.wait4(pid, 0)
+        # Also when the child itself is gone: what it has started in its group may not be.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
     return usage, status
 
 
+def _has_ended(ended: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(ended, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
 def _verdict(
-    ended_by: str | None,
-    last: dict[str, Any],
-    status: int,
-    tail: str,
-    time_limit_seconds: float,
-    memory: outofmemory.Watch,
-    log_path: Path,
+    heard: Heard, status: int, tail: str, time_limit_seconds: float, memory: outofmemory.Watch
 ) -> tuple[str, str, dict[str, Any]]:
-    """Return status, message and values from how the child ended and what it said last."""
-    if ended_by == "timeout":
-        return "timeout", f"no result within {time_limit_seconds:g} s", {}
-    if ended_by == "protocol":
-        return "protocol", f"rubbish on the pipe: {last['message']}", {}
-    if last.get("event") == "result":
-        return "ok", "", last["values"]
-    if last.get("event") == "failure":
-        known = last["kind"] if last["kind"] in FAILURE_KINDS else "error"
-        return known, str(last["message"]), {}
+    """Return status, message and values from what the child has said and how it ended."""
     code = os.waitstatus_to_exitcode(status)
+    last = heard.last
+    if heard.reason == "timeout":
+        return "timeout", f"no result within {time_limit_seconds:g} s", {}
+    if heard.reason == "silent":
+        return "crash", "closed its pipe without a result and went on", {}
+    if heard.reason == "rubbish":
+        return "protocol", f"not a message of ours on the pipe: {heard.detail}", {}
+    if heard.reason == "message" and last["event"] == "result":
+        return "ok", "", last["values"]
+    if heard.reason == "message":
+        return last["kind"] if last["kind"] in FAILURE_KINDS else "error", last["message"], {}
+    return (*_death(heard, code, tail, memory), {})
+
+
+def _death(heard: Heard, code: int, tail: str, memory: outofmemory.Watch) -> tuple[str, str]:
+    """Return kind and message of a child that ended on its own without a last word."""
+    how = f"died by {_signal_name(-code)}" if code < 0 else f"exit {code} without a result"
     if outofmemory.said(tail) or (code == -signal.SIGKILL and memory.killed()):
-        return "oom", "ended for want of memory; protocol.memory_limit_bytes or a smaller batch size may help", {}
+        return "oom", f"{how}, for want of memory; a smaller batch size or more memory would help"
     if code < 0:
-        return "crash", f"died by {signal.Signals(-code).name}; see {log_path}", {}
-    if "ModuleNotFoundError" in tail or "ImportError" in tail:
-        return "import_error", _last_line(tail), {}
-    return "crash", f"exit {code} without a result; see {log_path}", {}
+        return "crash", how
+    if heard.reason == "cut off":
+        return "protocol", f"{how}: its last message is cut off"
+    last_line = next((line.strip() for line in reversed(tail.splitlines()) if line.strip()), "")
+    if last_line.startswith(("ModuleNotFoundError", "ImportError")):
+        return "import_error", last_line
+    return "crash", how
 
 
-def _tail(path: Path) -> str:
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
+
+
+def _tail(path: Path, start: int) -> str:
+    """Return the end of what was written to a log after `start` bytes."""
     with contextlib.suppress(OSError), path.open("rb") as stream:
-        stream.seek(max(0, path.stat().st_size - LOG_TAIL_CHARACTERS))
+        stream.seek(max(start, path.stat().st_size - LOG_TAIL_CHARACTERS))
         return stream.read().decode(errors="replace")
     return ""
-
-
-def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else ""

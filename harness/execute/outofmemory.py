@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 #: What allocators print before the process is ended from within.
-_WORDS = ("std::bad_alloc", "MemoryError", "can't allocate memory", "Cannot allocate memory", "out of memory", "OOM when")
+_WORDS = (
+    "std::bad_alloc",
+    "MemoryError",
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "out of memory",
+    "OOM when",
+)
+
+#: Where the kernel counts its kills for want of memory: of the whole host, and of a container's control group
+#: (``admin-guide/cgroup-v2.rst``, ``cgroup-v1/memory.rst``). A count that is not readable is left out.
+_COUNTS = ("proc/vmstat", "sys/fs/cgroup/memory.events", "sys/fs/cgroup/memory/memory.oom_control")
 
 
 def said(text: str) -> bool:
@@ -14,24 +26,28 @@ def said(text: str) -> bool:
 
 
 class Watch:
-    """Remembers the kernel's count of out-of-memory kills, of the host and of this process's control group."""
+    """Remembers the kernel's counts of kills for want of memory."""
 
     def __init__(self, root: Path = Path("/")):
         self._root = root
         self._before = self._kills()
 
     def killed(self) -> bool:
-        """Say whether the kernel has ended any process for want of memory since this object was made."""
-        return self._kills() > self._before
+        """Say whether the kernel has ended a process for want of memory since this object was made.
 
-    def _kills(self) -> int:
-        places = ("proc/vmstat", "sys/fs/cgroup/memory.events")
-        return sum(self._count(self._root / place) for place in places)
+        Where no count is readable the answer is yes: hardly anyone else sends a signal that cannot be caught.
+        """
+        after = self._kills()
+        return not after or after != self._before
 
-    @staticmethod
-    def _count(path: Path) -> int:
-        try:
-            fields = [line.split() for line in path.read_text().splitlines()]
-        except OSError:
-            return 0
-        return sum(int(field[1]) for field in fields if len(field) == 2 and field[0] == "oom_kill")
+    def _kills(self) -> dict[str, int]:
+        counts = {}
+        for place in _COUNTS:
+            try:
+                text = (self._root / place).read_text()
+            except OSError:
+                continue
+            found = re.search(r"^oom_kill (\d+)$", text, re.MULTILINE)
+            if found is not None:
+                counts[place] = int(found[1])
+        return counts

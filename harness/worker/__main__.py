@@ -1,54 +1,86 @@
 """The child's entry: ``python -m harness.worker DESCRIPTOR PARENT``, with a spec as JSON on standard input.
 
 The spec holds: stage, cell, inputs, out, cores, threads, memory_limit_bytes, seed, options (see
-:mod:`harness.execute.child`). Messages go to the descriptor (see :mod:`harness.worker.channel`), all else to the log.
+:mod:`harness.execute.child`); the entry adds `started_ns`, the monotonic clock at its very start. Messages go to the
+descriptor (see :mod:`harness.worker.channel`), all else to the log. The last message also holds `peak_bytes`, this
+process's peak of resident memory: the kernel's own figure (``ru_maxrss``) is never below the peak of the parent.
 """
 
 import time
 
 _STARTED_NS = time.monotonic_ns()
 
+import contextlib  # noqa: E402
 import ctypes  # noqa: E402
 import errno  # noqa: E402
 import importlib  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
+import re  # noqa: E402
 import resource  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
 import traceback  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+from harness.worker.channel import Report  # noqa: E402
 
 #: The only modules of this folder that a spec can name.
 STAGES = ("tokenise", "finetune", "quantize", "evaluate", "score", "measure")
 
+#: Less than this is a full disk: what a framework's own writer then says need not name the reason.
+_FULL_BYTES = 2**20
+
 _PR_SET_PDEATHSIG = 1
 
 
+class LastWord(Report):
+    """Adds the peak memory to the message that ends the talk."""
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if message["event"] != "progress":
+            message = {**message, "peak_bytes": peak_bytes()}
+        super()._send(message)
+
+
+def peak_bytes(root: Path = Path("/")) -> int | None:
+    """Return the peak of this process's resident memory, VmHWM of proc_pid_status(5); None where it is not told."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"^VmHWM:\s*(\d+) kB$", (root / "proc/self/status").read_text(), re.MULTILINE)
+        return None if found is None else int(found[1]) * 1024
+    return None
+
+
 def main(descriptor: int, parent: int) -> int:
-    """Run the stage that the spec names; return the exit status."""
+    """Run the stage that the spec names, send its result or its failure, and return the exit status."""
     _die_with(parent)
-    spec = json.load(sys.stdin)
-    os.sched_setaffinity(0, spec["cores"])
-    # Data segments, not address space: frameworks reserve far more than they ever touch.
-    resource.setrlimit(resource.RLIMIT_DATA, (spec["memory_limit_bytes"],) * 2)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    spec["started_ns"] = _STARTED_NS
-
-    from harness.plan.cell import cell_from_dict
-    from harness.worker.channel import Report
-
-    report = Report(os.fdopen(descriptor, "w", encoding="utf-8"))
+    # What this process starts must not hold the pipe open.
+    os.set_inheritable(descriptor, False)
+    report = LastWord(os.fdopen(descriptor, "w", encoding="utf-8"))
+    spec: dict[str, Any] = {}
     try:
-        if spec["stage"] not in STAGES:
-            raise ValueError(f"no stage {spec['stage']!r}")
-        module = importlib.import_module(f"harness.worker.{spec['stage']}")
-        report.result(module.run(spec, cell_from_dict(spec["cell"]), report))
+        spec = json.load(sys.stdin)
+        spec["started_ns"] = _STARTED_NS
+        _limit(spec)
+        report.result(_stage(spec, report))
     except BaseException as error:
-        traceback.print_exc()
-        kind, message = _named(error)
+        # The message before the traceback: the log may lie on a disk that is full.
+        kind, message = _named(error, spec.get("out"))
         report.failure(kind, message)
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
         return 1
     return 0
+
+
+def _stage(spec: dict[str, Any], report: Report) -> dict[str, Any]:
+    from harness.plan.cell import cell_from_dict
+
+    if spec["stage"] not in STAGES:
+        raise ValueError(f"no stage {spec['stage']!r}; valid: {', '.join(STAGES)}")
+    module = importlib.import_module(f"harness.worker.{spec['stage']}")
+    return module.run(spec, cell_from_dict(spec["cell"]), report)
 
 
 def _die_with(parent: int) -> None:
@@ -58,8 +90,28 @@ def _die_with(parent: int) -> None:
         os._exit(1)
 
 
-def _named(error: BaseException) -> tuple[str, str]:
-    """Return the kind and the one line of an error."""
+def _limit(spec: dict[str, Any]) -> None:
+    """Pin this process to its cores and put limits on its memory and its core dumps.
+
+    The memory limit is on private writable memory (RLIMIT_DATA, Linux 4.7): frameworks reserve far more address space
+    than they ever touch, and a limit on resident memory does not exist.
+    """
+    from harness.errors import StageError
+
+    allowed = sorted(os.sched_getaffinity(0))
+    # The kernel would silently leave out the cores that it does not give to this process.
+    missing = sorted(set(spec["cores"]).difference(allowed))
+    if missing or not spec["cores"]:
+        raise StageError("bad_config", f"host.cores: cannot be pinned to {missing or 'no core'}; allowed: {allowed}")
+    os.sched_setaffinity(0, spec["cores"])
+    for name, wanted in ((resource.RLIMIT_DATA, spec["memory_limit_bytes"]), (resource.RLIMIT_CORE, 0)):
+        hard = resource.getrlimit(name)[1]
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(name, (limit, limit))
+
+
+def _named(error: BaseException, out: str | None) -> tuple[str, str]:
+    """Return the kind and the one line of an error; `out` is the folder that the stage writes to."""
     from harness.errors import StageError
     from harness.execute.outofmemory import said
 
@@ -71,16 +123,30 @@ def _named(error: BaseException) -> tuple[str, str]:
         return "oom", f"out of memory under the limit: {text}"
     if isinstance(error, ImportError):
         return "import_error", text
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if _disk_full(error, out):
         return "disk_full", text
+    if isinstance(error, FloatingPointError):
+        return "nan", text
     if isinstance(error, ValueError) and "Out of range float values" in str(error):
         return "nan", "a figure of the result is not finite"
     return "error", text
 
 
+def _disk_full(error: BaseException, out: str | None) -> bool:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    if "No space left on device" in str(error):
+        return True
+    with contextlib.suppress(OSError):
+        disk = os.statvfs(out) if out else None
+        return disk is not None and disk.f_bavail * disk.f_frsize < _FULL_BYTES
+    return False
+
+
 if __name__ == "__main__":
     # Frameworks may hang in their exit handlers; all that matters has been sent and flushed.
     status = main(int(sys.argv[1]), int(sys.argv[2]))
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(status)

@@ -76,10 +76,11 @@ def test_the_collector_is_as_it_was_even_after_an_error(enabled):
         (gc.enable if was else gc.disable)()
 
 
-def test_the_own_cost_is_at_least_that_of_two_clock_readings():
-    clock, count = time.perf_counter_ns, 10_000
-    best = min(_readings(clock, count) for _ in range(5)) / count
-    assert own_cost_ns() > best
+def test_the_own_cost_is_that_of_two_clock_readings_and_little_else():
+    clock, count = time.perf_counter_ns, 500
+    reading = min(_readings(clock, count) for _ in range(20)) / count
+    # Wide bounds: this host may be busy with other work.
+    assert reading < own_cost_ns() < 50 * reading
 
 
 def _readings(clock, count: int) -> int:
