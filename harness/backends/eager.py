@@ -1,119 +1,113 @@
-"""PyTorch eager mode: the model's own modules; dynamic quantization replaces its Linears.
+"""PyTorch eager mode: the model's own modules; quantized layers take the place of its linear layers.
 
-The artefact is a transformers config and one file of weights, read with ``weights_only``; the INT8 weights in it are
-those the kernels use, so nothing is quantized again at load.
+Dynamic by ``torch.ao.quantization.quantize_dynamic``; static by a ``QuantWrapper`` around each linear layer, which
+quantizes what goes in and dequantizes what comes out, so that the model's code needs no change. A layer that falls back
+is simply not wrapped. QAT is left to FX, which knows where a fake quantizer belongs.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from harness.backends import torch_shared
+from harness.backends import torch_recipe as recipe
 from harness.backends.base import Backend as Contract
 from harness.backends.base import ExecutedPrecision
-from harness.models.base import architecture
 
 if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
     from harness.plan.cell import Cell
+    from harness.plan.config import ApproachConfig
     from harness.worker.channel import Report
     from harness.worker.rows import Rows
 
-WEIGHTS = "weights.pt"
+METHODS = ("none", "cast", "dynamic", "static")
 
 
 class Backend(Contract):
-    """Eager modules: fp32, bf16 and dynamic INT8."""
+    """See :class:`harness.backends.base.Backend`; a batch is a dict of tensors, an output the model's own."""
 
     @staticmethod
     def supports(cell: Cell) -> str | None:
-        if cell.approach.method == "qat":
-            return "quantization-aware training runs in FX graph mode; eager mode would need a rewritten model"
-        if cell.approach.method == "static":
-            return "static quantization runs in FX graph mode; eager mode would need a rewritten model"
-        if cell.tuner.name != "none":
-            return f"tuner {cell.tuner.name} does not work on eager modules"
-        return torch_shared.unsupported_recipe(cell)
+        return recipe.unsupported(cell, METHODS)
 
     def quantize(self, checkpoint: Path, cell: Cell, train: Rows, out: Path, report: Report) -> dict[str, Any]:
         import torch
 
-        torch_shared.set_engine(cell)
-        network = _checkpoint(checkpoint, cell)
-        torch_shared.require_finite(network)
-        network = _convert(network, cell)
-        network.config.save_pretrained(out)
-        torch.save(network.state_dict(), out / WEIGHTS)
-        return {"recipe": cell.approach.method, "fallback": list(cell.approach.fallback)}
+        from harness.backends import torch_artefact
+        from harness.backends.torch_network import load_checkpoint, prepare_process
+
+        prepare_process(cell)
+        approach = cell.approach
+        network = load_checkpoint(checkpoint, cell, attention="sdpa")
+        provenance: dict[str, Any] = {}
+        if approach.method == "cast":
+            network = network.to(torch.bfloat16)
+        elif approach.method == "dynamic":
+            layers = recipe.quantized_linears(network, approach.fallback)
+            network = _dynamic(network, layers, approach)
+            provenance = recipe.provenance(cell, layers)
+        elif approach.method == "static":
+            layers = recipe.quantized_linears(network, approach.fallback)
+            network, calibration = _static(network, layers, approach, train, report)
+            provenance = recipe.provenance(cell, layers) | {"calibration": calibration}
+        torch_artefact.save(network, out, reduce_range=approach.activation.reduce_range)
+        return provenance
 
     def load(self, artefact: Path, cell: Cell) -> None:
         import torch
-        from transformers import AutoConfig, AutoModelForSequenceClassification
 
-        torch_shared.set_engine(cell)
-        config = AutoConfig.from_pretrained(artefact, local_files_only=True)
-        with torch.device("meta"):
-            network = AutoModelForSequenceClassification.from_config(config)
-        network = _convert(network.to_empty(device="cpu").eval(), cell)
-        network.load_state_dict(torch.load(artefact / WEIGHTS, weights_only=True), strict=False)
-        _restore_buffers(network)
-        self._network = network.eval()
-        self._takes = set(inspect.signature(network.forward).parameters)
-        torch.set_grad_enabled(False)
+        from harness.backends import torch_artefact
+        from harness.backends.torch_network import input_names
 
-    def inputs(self, batch: Mapping[str, np.ndarray]) -> Any:
-        return {name: tensor for name, tensor in torch_shared.tensors(batch).items() if name in self._takes}
+        torch.backends.quantized.engine = recipe.engine(cell)
+        self._network = torch_artefact.load(artefact)
+        self._names = input_names(self._network)
+        self._no_gradients = torch.inference_mode
 
-    def forward(self, inputs: Any) -> Any:
-        return self._network(**inputs)
+    def inputs(self, batch: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
+        from harness.backends.torch_network import tensors
+
+        return tensors(batch, self._names)
+
+    def forward(self, inputs: dict[str, torch.Tensor]) -> Any:
+        with self._no_gradients():
+            return self._network(**inputs)
 
     def logits(self, outputs: Any) -> np.ndarray:
         return outputs.logits.float().numpy()
 
-    def executed_precision(self, inputs: Any) -> ExecutedPrecision:
-        return torch_shared.count_executed(self.forward, inputs)
+    def executed_precision(self, inputs: dict[str, torch.Tensor]) -> ExecutedPrecision:
+        from harness.backends.torch_precision import executed_precision
+
+        return executed_precision(lambda: self.forward(inputs))
 
 
-def _checkpoint(folder: Path, cell: Cell) -> Any:
-    """Return the FP32 checkpoint; its head is fitted already, whatever the model's config says of the source."""
-    import dataclasses
+def _dynamic(network: torch.nn.Module, layers: list[str], approach: ApproachConfig) -> torch.nn.Module:
+    from torch.ao.quantization import quantize_dynamic
 
-    from transformers import AutoConfig
-
-    names = AutoConfig.from_pretrained(folder, local_files_only=True)
-    labels = [] if names.problem_type == "regression" else list(names.id2label.values())
-    model = dataclasses.replace(cell.model, fine_tuned=True)
-    return architecture(cell.model.architecture).load(folder, model, labels=labels, seed=0)
+    qconfig = recipe.dynamic_qconfig(approach)
+    return quantize_dynamic(network, dict.fromkeys(layers, qconfig), inplace=True)
 
 
-def _convert(network: Any, cell: Cell) -> Any:
-    """Lower the precision of a network in place of its FP32 modules; the same call shapes an empty one for loading."""
-    import torch
-    from torch.ao.quantization import QConfig, quantize_dynamic
-    from torch.ao.quantization.observer import PlaceholderObserver
+def _static(
+    network: torch.nn.Module, layers: list[str], approach: ApproachConfig, train: Rows, report: Report
+) -> tuple[torch.nn.Module, dict[str, Any]]:
+    from torch.ao.quantization import QuantWrapper, convert, prepare
 
-    approach = cell.approach
-    if approach.method == "cast":
-        return network.to(torch.bfloat16)
-    if approach.method != "dynamic":
-        return network
-    activation = PlaceholderObserver.with_args(dtype=torch.quint8, is_dynamic=True)
-    qconfig = QConfig(activation=activation, weight=torch_shared.weight_observer(approach.weight))
-    linears = [name for name, module in network.named_modules() if isinstance(module, torch.nn.Linear)]
-    chosen = {name: qconfig for name in linears if name not in approach.fallback}
-    return quantize_dynamic(network, chosen, dtype=torch.qint8)
+    from harness.approaches.calibration import choose
+    from harness.backends.torch_network import calibrate, input_names
 
-
-def _restore_buffers(network: Any) -> None:
-    """Fill the buffers that a checkpoint does not hold because every model of the class has the same."""
-    import torch
-
-    for name, buffer in network.named_buffers():
-        if name.endswith("position_ids"):
-            buffer.copy_(torch.arange(buffer.shape[-1]).expand(buffer.shape))
-        elif name.endswith("token_type_ids"):
-            buffer.zero_()
+    names = input_names(network)
+    qconfig = recipe.static_qconfig(approach)
+    for name in layers:
+        wrapper = QuantWrapper(network.get_submodule(name))
+        wrapper.qconfig = qconfig
+        network.set_submodule(name, wrapper)
+    prepare(network, inplace=True)
+    calibration = choose(train.lengths, approach.calibration)
+    calibrate(network, names, train, calibration, report)
+    return convert(network, inplace=True), calibration.provenance()

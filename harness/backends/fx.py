@@ -1,176 +1,152 @@
-"""PyTorch FX graph mode quantization: static and quantization-aware training.
+"""PyTorch FX graph mode quantization: the traced model with observers or fake quantizers, converted to real INT8.
 
-The model is traced with transformers' own tracer, prepared, calibrated or trained, and converted. The artefact is the
-converted graph as TorchScript: it loads without transformers, runs the very kernels of the graph, and takes batches of
-any size and length.
+The converted graph is kept and executed as TorchScript: it loads without transformers, gives the same logits as the
+graph in Python, and takes less time between two kernels.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from harness.approaches.calibration import calibration_batches, calibration_provenance
-from harness.backends import torch_shared
+from harness.backends import torch_recipe as recipe
 from harness.backends.base import Backend as Contract
 from harness.backends.base import ExecutedPrecision
-from harness.errors import StageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch.fx import GraphModule
+    from transformers import PreTrainedModel
+
     from harness.plan.cell import Cell
     from harness.worker.channel import Report
     from harness.worker.rows import Rows
 
-SCRIPT = "model.pt"
-
-#: All four, or a sliced buffer of positions breaks the second trace.
-INPUTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
-
-#: The mean loss over so many steps is one figure of the provenance.
-LOSS_STEPS = 20
+METHODS = ("none", "cast", "static", "qat")
 
 
 class Backend(Contract):
-    """Graph mode: fp32, bf16, static and QAT."""
+    """See :class:`harness.backends.base.Backend`; a batch is a tuple of tensors, an output the logits."""
 
     @staticmethod
     def supports(cell: Cell) -> str | None:
-        if cell.approach.method == "dynamic":
-            return "dynamic quantization runs in eager mode"
-        if cell.model.architecture != "bert":
-            return f"architecture {cell.model.architecture} was not traced yet"
-        if cell.tuner.name != "none":
-            return f"tuner {cell.tuner.name} does not work on FX graphs"
-        return torch_shared.unsupported_recipe(cell)
+        return recipe.unsupported(cell, METHODS)
 
     def quantize(self, checkpoint: Path, cell: Cell, train: Rows, out: Path, report: Report) -> dict[str, Any]:
         import torch
 
-        torch_shared.set_engine(cell)
-        method = cell.approach.method
-        graph = _trace(checkpoint, train_mode=method == "qat")
-        torch_shared.require_finite(graph)
-        provenance: dict[str, Any] = {"recipe": method, "fallback": list(cell.approach.fallback)}
-        if method == "cast":
-            graph = graph.to(torch.bfloat16)
-        elif method == "static":
-            graph, provenance["calibration"] = _static(graph, cell, train, report)
-        elif method == "qat":
-            graph, provenance["losses"] = _train(graph, cell, train, report)
-        torch.jit.save(torch.jit.script(graph.eval()), str(out / SCRIPT))
+        from harness.backends import torch_graph
+        from harness.backends.torch_network import load_checkpoint, prepare_process
+
+        prepare_process(cell)
+        network = load_checkpoint(checkpoint, cell, attention="eager")
+        provenance: dict[str, Any] = {}
+        if cell.approach.method in ("none", "cast"):
+            # Cast before it is traced: the graph holds the type of its attention mask.
+            dtype = torch.bfloat16 if cell.approach.method == "cast" else torch.float32
+            graph = torch_graph.trace(network.to(dtype))
+        elif cell.approach.method == "static":
+            graph, provenance = static(network, cell, train, report)
+        else:
+            graph, provenance = trained(network, cell, train, report)
+        torch_graph.save(torch_graph.finish(graph), out)
         return provenance
 
     def load(self, artefact: Path, cell: Cell) -> None:
         import torch
 
-        torch_shared.set_engine(cell)
-        self._script = torch_shared.load_script(artefact / SCRIPT)
-        torch.set_grad_enabled(False)
+        from harness.backends import torch_graph
 
-    def inputs(self, batch: Mapping[str, np.ndarray]) -> Any:
-        there = torch_shared.tensors(batch)
-        return tuple(there[name] for name in INPUTS)
+        torch.backends.quantized.engine = recipe.engine(cell)
+        self._script, self._names = torch_graph.load(artefact)
+        self._no_gradients = torch.inference_mode
 
-    def forward(self, inputs: Any) -> Any:
-        return self._script(*inputs)
+    def inputs(self, batch: Mapping[str, np.ndarray]) -> tuple[torch.Tensor, ...]:
+        from harness.backends.torch_network import tensors
 
-    def logits(self, outputs: Any) -> np.ndarray:
-        return outputs["logits"].float().numpy()
+        return tuple(tensors(batch, self._names).values())
 
-    def executed_precision(self, inputs: Any) -> ExecutedPrecision:
-        return torch_shared.count_executed(self.forward, inputs)
+    def forward(self, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        with self._no_gradients():
+            return self._script(*inputs)
 
+    def logits(self, outputs: torch.Tensor) -> np.ndarray:
+        return outputs.float().numpy()
 
-def _trace(checkpoint: Path, *, train_mode: bool) -> Any:
-    from transformers import AutoModelForSequenceClassification
-    from transformers.utils.fx import symbolic_trace
+    def executed_precision(self, inputs: tuple[torch.Tensor, ...]) -> ExecutedPrecision:
+        from harness.backends.torch_precision import executed_precision
 
-    network = AutoModelForSequenceClassification.from_pretrained(
-        checkpoint, attn_implementation="eager", local_files_only=True, use_safetensors=True
-    )
-    # Dropout is traced only in training mode; in an evaluation graph it is gone.
-    return symbolic_trace(network.train(train_mode), input_names=list(INPUTS))
+        return executed_precision(lambda: self.forward(inputs))
 
 
-def _qconfigs(graph: Any, cell: Cell, qconfig: Any) -> Any:
-    """Return a mapping that names Linears only: a global one would observe sizes, which breaks."""
-    import torch
-    from torch.ao.quantization import QConfigMapping
-
-    linears = {name for name, module in graph.named_modules() if isinstance(module, torch.nn.Linear)}
-    unknown = [name for name in cell.approach.fallback if name not in linears]
-    if unknown:
-        raise StageError("bad_config", f"approach.fallback: '{unknown[0]}' is no Linear of the model")
-    qconfigs = QConfigMapping().set_object_type(torch.nn.Linear, qconfig)
-    for name in cell.approach.fallback:
-        qconfigs.set_module_name(name, None)
-    return qconfigs
-
-
-def _tuple(train: Rows, indices: np.ndarray) -> tuple:
-    there = torch_shared.tensors(train.batch(indices))
-    return tuple(there[name] for name in INPUTS)
-
-
-def _static(graph: Any, cell: Cell, train: Rows, report: Report) -> tuple[Any, dict[str, Any]]:
-    import torch
-    from torch.ao.quantization import QConfig
+def static(network: PreTrainedModel, cell: Cell, train: Rows, report: Report) -> tuple[GraphModule, dict[str, Any]]:
+    """Return the INT8 graph of `network`, its ranges from the calibration rows, and its provenance."""
     from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
-    approach = cell.approach
-    qconfig = QConfig(
-        activation=torch_shared.activation_observer(approach.activation),
-        weight=torch_shared.weight_observer(approach.weight),
-    )
-    batches = calibration_batches(len(train), approach.calibration)
-    with torch.no_grad():
-        prepared = prepare_fx(graph.eval(), _qconfigs(graph, cell, qconfig), example_inputs=_tuple(train, batches[0]))
-        for done, indices in enumerate(batches, start=1):
-            prepared(*_tuple(train, indices))
-            report.progress("calibrate", done, len(batches))
-        return convert_fx(prepared), calibration_provenance(batches)
+    from harness.approaches.calibration import choose
+    from harness.backends.torch_graph import example, trace, traced_names
+    from harness.backends.torch_network import calibrate
+
+    layers = recipe.quantized_linears(network, cell.approach.fallback)
+    mapping = recipe.mapping(layers, recipe.static_qconfig(cell.approach))
+    prepared = prepare_fx(trace(network), mapping, tuple(example(network, 2, 16).values()))
+    calibration = choose(train.lengths, cell.approach.calibration)
+    calibrate(prepared, traced_names(network), train, calibration, report)
+    return convert_fx(prepared), recipe.provenance(cell, layers) | {"calibration": calibration.provenance()}
 
 
-def _train(graph: Any, cell: Cell, train: Rows, report: Report) -> tuple[Any, list[float]]:
-    """Fine-tune with fake quantization in both passes, then convert; return the graph and mean losses."""
+def fake_quantized(
+    network: PreTrainedModel, cell: Cell, train: Rows, report: Report
+) -> tuple[GraphModule, list[float]]:
+    """Return the graph of `network` trained with fake quantization, not yet converted, and the loss of each step.
+
+    What fine-tuning kept frozen stays frozen.
+    """
+    from torch.ao.quantization.quantize_fx import prepare_qat_fx
+
+    from harness.backends import torch_training
+    from harness.backends.torch_graph import example, trace, traced_names
+    from harness.worker.finetune import freeze
+
+    if not cell.model.fine_tuned:
+        freeze(network, cell.task.fine_tune.frozen)
+    layers = recipe.quantized_linears(network, cell.approach.fallback)
+    mapping = recipe.mapping(layers, recipe.qat_qconfig(cell.approach))
+    # Traced in evaluation mode, in which the mask and the attention are what inference will run; then trained.
+    prepared = prepare_qat_fx(trace(network).train(), mapping, tuple(example(network, 2, 16).values()))
+    losses = torch_training.train(prepared, traced_names(network), train, cell.approach.qat, report)
+    return prepared, losses
+
+
+def trained(network: PreTrainedModel, cell: Cell, train: Rows, report: Report) -> tuple[GraphModule, dict[str, Any]]:
+    """Return the INT8 graph of quantization-aware training and its provenance.
+
+    The provenance holds the share of the calibration rows for which the INT8 graph predicts what the trained graph
+    with fake quantization does: where it is low, the conversion lost what training had gained.
+    """
+    import numpy as np
     import torch
-    from torch.ao.quantization import FakeQuantize, QConfig, disable_observer
-    from torch.ao.quantization.quantize_fx import convert_fx, prepare_qat_fx
+    from torch.ao.quantization.quantize_fx import convert_fx
 
-    from harness.worker.finetune import GRADIENT_NORM, batches
-    from harness.worker.seeding import seed_torch
+    from harness.approaches.calibration import choose
+    from harness.backends.torch_graph import traced_names
+    from harness.backends.torch_network import all_logits
+    from harness.worker.finetune import LOSS_STEPS
 
-    approach, config = cell.approach, cell.approach.qat
-    seed_torch(config.seed, torch.get_num_threads())
-    qconfig = QConfig(
-        activation=FakeQuantize.with_args(observer=torch_shared.activation_observer(approach.activation)),
-        weight=FakeQuantize.with_args(observer=torch_shared.weight_observer(approach.weight)),
-    )
-    first = np.arange(min(2, len(train)))
-    prepared = prepare_qat_fx(graph.train(), _qconfigs(graph, cell, qconfig), example_inputs=_tuple(train, first))
-    optimizer = torch.optim.AdamW(prepared.parameters(), lr=config.learning_rate)
-    losses: list[float] = []
-    for step, indices in enumerate(batches(train.lengths, config.batch_size, config.steps, config.seed)):
-        if step == round(config.freeze_observers_at * config.steps):
-            prepared.apply(disable_observer)
-        logits = prepared(*_tuple(train, indices))["logits"]
-        labels = torch.from_numpy(train.labels[indices])
-        if labels.is_floating_point():
-            loss = torch.nn.functional.mse_loss(logits[:, 0], labels)
-        else:
-            loss = torch.nn.functional.cross_entropy(logits, labels)
-        losses.append(loss.item())
-        if not math.isfinite(losses[-1]):
-            raise StageError("nan", f"the loss of QAT step {step + 1} of {config.steps} is {losses[-1]}")
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(prepared.parameters(), GRADIENT_NORM)
-        optimizer.step()
-        report.progress("qat", step + 1, config.steps, f"loss {losses[-1]:.3f}")
-    with torch.no_grad():
-        converted = convert_fx(prepared.eval())
-    return converted, [float(np.mean(losses[at : at + LOSS_STEPS])) for at in range(0, len(losses), LOSS_STEPS)]
+    layers = recipe.quantized_linears(network, cell.approach.fallback)
+    names = traced_names(network)
+    prepared, losses = fake_quantized(network, cell, train, report)
+    shown = choose(train.lengths, cell.approach.calibration)
+    fake = all_logits(prepared, names, train, shown)
+    graph = convert_fx(prepared)
+    # torch has not marked the resizing of a quantized tensor as deterministic, though it moves no data.
+    torch.use_deterministic_algorithms(False)
+    real = all_logits(graph, names, train, shown)
+    means = [float(np.mean(losses[at : at + LOSS_STEPS])) for at in range(0, len(losses), LOSS_STEPS)]
+    same = {"rows": len(fake), "agreement": float(np.mean(fake.argmax(axis=1) == real.argmax(axis=1)))}
+    if cell.task.kind == "regression":
+        same = {"rows": len(fake), "largest_difference": float(np.abs(fake - real).max())}
+    training = {"steps": len(losses), "losses": means, "int8_against_fake_quantization": same}
+    return graph, recipe.provenance(cell, layers) | {"qat": training}

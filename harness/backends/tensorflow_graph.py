@@ -74,11 +74,16 @@ def build(encoder: Encoder, dense: Dense) -> Any:
     return tf.compat.v1.graph_util.extract_sub_graph(whole, [OUTPUT])
 
 
+def inputs_of(graph: Any) -> list[str]:
+    """Return which of :data:`INPUTS` a graph has; an architecture without segments needs no token_type_ids."""
+    placeholders = {node.name for node in graph.node if node.op == "Placeholder"}
+    return [name for name in INPUTS if name in placeholders]
+
+
 def write(graph: Any, out: Path, facts: Mapping[str, Any]) -> None:
     """Write the artefact: the graph's bytes, equal for equal graphs, and what is needed to run it."""
     (out / GRAPH_FILE).write_bytes(graph.SerializeToString(deterministic=True))
-    placeholders = [node.name for node in graph.node if node.op == "Placeholder"]
-    sidecar = {"inputs": [name for name in INPUTS if name in placeholders], "output": OUTPUT, **facts}
+    sidecar = {"inputs": inputs_of(graph), "output": OUTPUT, **facts}
     (out / SIDECAR_FILE).write_text(json.dumps(sidecar, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
@@ -133,9 +138,7 @@ class Runner:
         """
         import tensorflow as tf
 
-        options = tf.compat.v1.RunOptions(
-            trace_level=tf.compat.v1.RunOptions.FULL_TRACE, output_partition_graphs=True
-        )
+        options = tf.compat.v1.RunOptions(trace_level=tf.compat.v1.RunOptions.FULL_TRACE, output_partition_graphs=True)
         trace = tf.compat.v1.RunMetadata()
         self._session.run(self._output, dict(zip(self._feeds, arrays, strict=True)), options, trace)
         nodes = {node.name: node for graph in trace.partition_graphs for node in graph.node}

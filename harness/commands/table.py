@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.publish import tables
-from harness.publish.rows import heading, rows as rows_of
+from harness.publish.rows import heading
+from harness.publish.rows import rows as rows_of
 from harness.results import store
 
 

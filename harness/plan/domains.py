@@ -16,7 +16,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "QuantizerConfig.granularity": ("per_tensor", "per_channel"),
     "QuantizerConfig.observer": ("minmax", "moving_average", "histogram", "percentile", "kl"),
     "ApproachConfig.precision": ("fp32", "bf16", "int8"),
-    "ApproachConfig.method": ("none", "cast", "dynamic", "static", "qat"),
+    "ApproachConfig.method": ("none", "cast", "dynamic", "static", "weight_only", "qat"),
     "ProtocolConfig.omp_wait_policy": ("PASSIVE", "ACTIVE"),
 }
 

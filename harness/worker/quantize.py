@@ -1,12 +1,15 @@
-"""The stage `quantize`: the cell's artefact from the shared FP32 checkpoint, by the cell's own backend."""
+"""The stage `quantize`: a cell's artefact from the shared FP32 checkpoint, made by the cell's backend."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.backends.base import backend_class
+from harness.errors import StageError
 from harness.worker.rows import Rows
+from harness.worker.seeding import seed_python
 
 if TYPE_CHECKING:
     from harness.plan.cell import Cell
@@ -14,8 +17,26 @@ if TYPE_CHECKING:
 
 
 def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
-    """Make the artefact in ``spec["out"]`` and return its provenance. Only training rows are within reach."""
-    inputs = {name: Path(path) for name, path in spec["inputs"].items()}
+    """Have the backend write the artefact into ``spec["out"]`` from checkpoint and training rows.
+
+    The evaluation rows are not even read.
+
+    Returns
+    -------
+    dict : the backend's provenance, and seconds.
+
+    Raises
+    ------
+    StageError : ``bad_config`` when the backend does not support the cell; whatever the backend raises.
+    """
+    backend = backend_class(cell.backend.name)
+    because = backend.supports(cell)
+    if because is not None:
+        raise StageError("bad_config", f"{cell.key}: {because}")
+    seed_python(spec["seed"])
+    train = Rows.load(Path(spec["inputs"]["tokenised"]) / "train.npz")
+    start = time.monotonic()
     report.progress("quantize", 0, 1, "loading")
-    train = Rows.load(inputs["tokenised"] / "train.npz")
-    return backend_class(cell.backend.name)().quantize(inputs["checkpoint"], cell, train, Path(spec["out"]), report)
+    provenance = backend().quantize(Path(spec["inputs"]["checkpoint"]), cell, train, Path(spec["out"]), report)
+    report.progress("quantize", 1, 1)
+    return {**provenance, "seconds": time.monotonic() - start}

@@ -1,0 +1,111 @@
+"""Intel Extension for PyTorch: the model optimised by ``ipex.optimize`` or its quantizer, traced and frozen.
+
+The artefact is TorchScript, which takes any batch and length and loads without the model's classes. Importing IPEX
+changes how torch dispatches, and imports transformers of its own accord where that is installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.backends import torch_recipe as recipe
+from harness.backends.base import Backend as Contract
+from harness.backends.base import ExecutedPrecision
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from harness.plan.cell import Cell
+    from harness.plan.config import ApproachConfig
+    from harness.worker.channel import Report
+    from harness.worker.rows import Rows
+
+METHODS = ("none", "cast", "static")
+OBSERVERS = ("minmax", "moving_average", "histogram")
+
+#: Linear layers in FP32, which IPEX leaves to MKL. So are the products of attention there, which no profile shows.
+_MKL = ("ipex_prepack::mkl_sgemm_run", "aten::addmm")
+
+
+class Backend(Contract):
+    """See :class:`harness.backends.base.Backend`; a batch is a tuple of tensors, an output a dict with ``logits``."""
+
+    @staticmethod
+    def supports(cell: Cell) -> str | None:
+        reasons = {
+            "dynamic": "IPEX has no dynamic quantization of its own beside torch's, which the backend eager measures",
+            "qat": "IPEX has no training path; the backends fx and pt2e have",
+        }
+        if cell.approach.method in reasons:
+            return f"approach.method={cell.approach.method}: {reasons[cell.approach.method]}"
+        because = recipe.unsupported(cell, METHODS)
+        if because is not None:
+            return because
+        if cell.backend.engine is not None:
+            return f"backend.engine={cell.backend.engine}: IPEX has one engine, oneDNN"
+        return _unsupported(cell.approach) if cell.approach.method == "static" else None
+
+    def quantize(self, checkpoint: Path, cell: Cell, train: Rows, out: Path, report: Report) -> dict[str, Any]:
+        import intel_extension_for_pytorch as ipex
+        import torch
+
+        from harness.backends import ipex_script
+        from harness.backends.torch_network import load_checkpoint, prepare_process
+
+        prepare_process(cell)
+        # The fused attention kernel would hide its products from the quantizer and from IPEX's own fusions.
+        network = load_checkpoint(checkpoint, cell, attention="eager")
+        provenance: dict[str, Any] = {"ipex": ipex.__version__}
+        if cell.approach.method == "static":
+            from harness.backends.ipex_static import static
+
+            optimised, made = static(network, cell, train, report)
+            provenance |= made
+        else:
+            dtype = torch.bfloat16 if cell.approach.method == "cast" else torch.float32
+            optimised = ipex.optimize(network, dtype=dtype, inplace=True)
+        difference = ipex_script.save(optimised, cell.approach.precision, out)
+        return {**provenance, "largest_difference_from_network": difference}
+
+    def load(self, artefact: Path, cell: Cell) -> None:
+        import intel_extension_for_pytorch  # noqa: F401  (registers the operations that the script calls)
+        import torch
+
+        from harness.backends import ipex_script
+
+        self._script, self._names = ipex_script.load(artefact)
+        self._no_gradients = torch.no_grad
+
+    def inputs(self, batch: Mapping[str, np.ndarray]) -> tuple[torch.Tensor, ...]:
+        from harness.backends.torch_network import tensors
+
+        return tuple(tensors(batch, self._names).values())
+
+    def forward(self, inputs: tuple[torch.Tensor, ...]) -> dict[str, torch.Tensor]:
+        with self._no_gradients():
+            return self._script(*inputs)
+
+    def logits(self, outputs: dict[str, torch.Tensor]) -> np.ndarray:
+        return outputs["logits"].float().numpy()
+
+    def executed_precision(self, inputs: tuple[torch.Tensor, ...]) -> ExecutedPrecision:
+        import intel_extension_for_pytorch as ipex
+
+        from harness.backends.onednn_verbose import executed_precision
+
+        return executed_precision(lambda: self.forward(inputs), lambda: ipex.verbose(ipex.VERBOSE_ON), _MKL)
+
+
+def _unsupported(approach: ApproachConfig) -> str | None:
+    if approach.activation.scheme != "affine":
+        return "approach.activation.scheme=symmetric: oneDNN's softmax gives codes whose zero point is 0 only"
+    if approach.activation.observer not in OBSERVERS:
+        return f"approach.activation.observer={approach.activation.observer}: IPEX takes {', '.join(OBSERVERS)}"
+    if approach.weight.observer != "minmax":
+        return f"approach.weight.observer={approach.weight.observer}: IPEX takes minmax"
+    if approach.weight.scheme != "symmetric":
+        return "approach.weight.scheme=affine: oneDNN takes weights whose zero point is 0"
+    return None

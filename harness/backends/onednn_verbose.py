@@ -1,0 +1,93 @@
+"""Counts which products of matrices oneDNN executed in INT8, BF16 and FP32, from its own log (``ONEDNN_VERBOSE``).
+
+The log has one line for each primitive that ran: what it is, the kernel that was chosen (its name ends in the
+instruction set, such as ``brg_matmul:avx512_core_vnni``), and the element types of source and weights. It tells what
+ran in code that torch's profiler cannot look into: a package of native code, and the partitions that IPEX hands over.
+Products that oneDNN does not execute are not in it, such as those inside torch's fused attention kernel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from harness.backends.base import ExecutedPrecision
+
+#: The primitives that do the arithmetic of a network; reorders, softmax and the like take no part in the count.
+PRIMITIVES = ("matmul", "inner_product", "convolution")
+
+_PRECISION = {"s8": "int8", "u8": "int8", "bf16": "bf16", "f32": "fp32"}
+
+#: ``src:u8:a:blocked...`` since oneDNN 3.6, ``src_u8::blocked...`` before.
+_TYPE = {part: re.compile(rf"\b{part}[:_](\w+?):") for part in ("src", "wei")}
+
+
+def executed_precision(
+    forward: Callable[[], Any],
+    verbose: Callable[[], contextlib.AbstractContextManager],
+    beside: Iterable[str] = (),
+) -> ExecutedPrecision:
+    """Run `forward` once under the log and count; `kernels` has each kernel with the types it multiplied.
+
+    Parameters
+    ----------
+    verbose : makes the context in which oneDNN writes its log.
+    beside : kernels of other libraries that multiply in FP32, by the names that torch's profiler gives them.
+    """
+    import torch
+
+    forward()  # TorchScript compiles itself in its first runs
+    forward()
+    with tempfile.TemporaryFile() as log:
+        with _standard_output(log.fileno()), verbose():
+            forward()
+        log.seek(0)
+        lines = log.read().decode(errors="replace").splitlines()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        forward()
+    return count(lines, {event.key: event.count for event in profile.key_averages() if event.key in set(beside)})
+
+
+def count(lines: Iterable[str], beside: Mapping[str, int]) -> ExecutedPrecision:
+    """Count the lines of a log, and FP32 kernels `beside` them.
+
+    A product is INT8 when both its factors are codes of 8 bits.
+    """
+    kernels: Counter[str] = Counter({f"{name} (fp32)": times for name, times in beside.items()})
+    totals: Counter[str] = Counter({"fp32": sum(beside.values())})
+    for line in lines:
+        fields = line.split(",")
+        if not line.startswith("onednn_verbose") or "exec" not in fields:
+            continue
+        primitive, kernel, _, types = fields[fields.index("exec") + 2 :][:4]
+        found = {part: pattern.search(types) for part, pattern in _TYPE.items()}
+        if primitive not in PRIMITIVES or not all(found.values()):
+            continue
+        source, weights = (found[part].group(1) for part in ("src", "wei"))
+        source_precision, weights_precision = _PRECISION.get(source), _PRECISION.get(weights)
+        precision = source_precision if source_precision == weights_precision else "fp32"
+        totals[precision or "fp32"] += 1
+        kernels[f"{primitive} {kernel} {source}x{weights}"] += 1
+    names = ["oneDNN verbose", *(["torch.profiler"] if beside else [])]
+    return ExecutedPrecision(totals["int8"], totals["bf16"], totals["fp32"], ", ".join(names), dict(kernels))
+
+
+@contextlib.contextmanager
+def _standard_output(descriptor: int) -> Iterator[None]:
+    """Let what native code prints go to `descriptor`; Python's own ``sys.stdout`` would not catch it."""
+    flush = ctypes.CDLL(None).fflush
+    flush(None)
+    saved = os.dup(1)
+    os.dup2(descriptor, 1)
+    try:
+        yield
+    finally:
+        flush(None)
+        os.dup2(saved, 1)
+        os.close(saved)

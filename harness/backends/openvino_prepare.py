@@ -1,0 +1,100 @@
+"""Makes OpenVINO's artefacts from the FP32 checkpoint. Needs torch and NNCF beside OpenVINO."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.approaches.calibration import choose
+from harness.backends import export_network, openvino_recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.approaches.calibration import Calibration
+    from harness.plan.cell import Cell
+    from harness.worker.channel import Report
+    from harness.worker.rows import Rows
+
+
+def make(openvino: Any, checkpoint: Path, cell: Cell, train: Rows, file: Path, report: Report) -> dict[str, Any]:
+    """Write the cell's IR to `file` (and its weights beside it); return provenance.
+
+    Raises
+    ------
+    StageError : ``error`` when the converted FP32 network's logits differ from PyTorch's, and as the network's loading.
+    """
+    report.progress("convert", 0, 1)
+    network = export_network.load_network(checkpoint, cell)
+    model = _convert(openvino, network)
+    difference = export_network.require_equal(network, lambda batch: _logits(openvino, model, batch))
+    provenance = {
+        "recipe": cell.approach.method,
+        "fallback": list(cell.approach.fallback),
+        "largest_difference_from_pytorch": difference,
+    }
+    if cell.approach.method in ("static", "dynamic", "weight_only"):
+        model, more = _lower(model, network, cell, train, report)
+        provenance |= more
+    openvino.save_model(model, file, compress_to_fp16=False)
+    return provenance
+
+
+def _convert(openvino: Any, network: Any) -> Any:
+    import torch
+
+    module, example = export_network.exportable(network)
+    shape = openvino.PartialShape([-1, -1])
+    with torch.no_grad():
+        model = openvino.convert_model(
+            module, example_input=tuple(example.values()), input=[(shape, openvino.Type.i64)] * len(example)
+        )
+    for port, name in zip(model.inputs, example, strict=True):
+        port.get_tensor().set_names({name})
+        port.get_node().set_friendly_name(name)
+    model.output(0).get_tensor().set_names({export_network.OUTPUT})
+    return model
+
+
+def _logits(openvino: Any, model: Any, batch: dict[str, np.ndarray]) -> np.ndarray:
+    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return compiled(batch)[0]
+
+
+def _lower(model: Any, network: Any, cell: Cell, train: Rows, report: Report) -> tuple[Any, dict[str, Any]]:
+    import logging
+
+    import nncf
+
+    approach = cell.approach
+    nncf.set_log_level(logging.ERROR)
+    products = [node.get_friendly_name() for node in model.get_ops() if node.get_type_name() == "MatMul"]
+    kept = export_network.kept_nodes(network, approach.fallback, products)
+    ignored = nncf.IgnoredScope(names=kept)
+    if approach.method != "static":
+        compressed = nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_SYM, ignored_scope=ignored)
+        return compressed, {"kept_fp32": kept}
+    calibration = choose(train.lengths, approach.calibration)
+    inputs = [port.any_name for port in model.inputs]
+    shown = nncf.Dataset(_Shown(train, calibration, inputs, report))
+    arguments = openvino_recipe.static_arguments(approach)
+    quantized = nncf.quantize(model, shown, subset_size=len(calibration.batches), ignored_scope=ignored, **arguments)
+    return quantized, {"kept_fp32": kept, "calibration": calibration.provenance()}
+
+
+class _Shown:
+    """The calibration batches, which NNCF goes through once for each of its algorithms."""
+
+    def __init__(self, train: Rows, calibration: Calibration, inputs: list[str], report: Report):
+        self._train, self._calibration, self._inputs, self._report = train, calibration, inputs, report
+
+    def __len__(self) -> int:
+        return len(self._calibration.batches)
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        for done, indices in enumerate(self._calibration.batches, start=1):
+            batch = self._train.batch(indices)
+            yield {name: batch[name] for name in self._inputs}
+            self._report.progress("calibrate", done, len(self))

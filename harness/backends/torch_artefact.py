@@ -1,0 +1,167 @@
+"""The artefact of eager mode: ``model.safetensors`` with every tensor, and ``model.json`` that says how to rebuild.
+
+No pickles. A quantized weight is stored as its INT8 codes with scales and zero points and is packed for the engine's
+kernels when it is loaded. The network is built without storage and each tensor put in its place, which is faster than
+drawing weights that are then overwritten.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch.ao.nn import quantized
+from torch.ao.nn.quantized import dynamic
+
+from harness.backends.torch_network import light_imports
+from harness.errors import StageError
+
+TENSORS_FILE = "model.safetensors"
+STRUCTURE_FILE = "model.json"
+
+#: An artefact names a class; none from elsewhere is imported.
+_CLASSES = "transformers.models."
+
+
+class DynamicLinear(dynamic.Linear):
+    """torch's dynamic linear layer, whose 7-bit activations are a choice; torch itself always takes 7 bits."""
+
+    def __init__(self, *arguments: Any, reduce_range: bool, **keywords: Any):
+        super().__init__(*arguments, **keywords)
+        self.reduce_range = reduce_range
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        packed = self._packed_params._packed_params
+        return torch.ops.quantized.linear_dynamic(x, packed, reduce_range=self.reduce_range)
+
+
+def save(network: torch.nn.Module, out: Path, *, reduce_range: bool) -> None:
+    """Write `network`, a transformers model with or without quantized linear layers, into the folder `out`.
+
+    Parameters
+    ----------
+    reduce_range : whether its dynamic layers map activations to 7 bits.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    layers: dict[str, dict[str, Any]] = {}
+    for name, module in network.named_modules():
+        if isinstance(module, dynamic.Linear):
+            layers[name] = {"kind": "dynamic", "reduce_range": reduce_range}
+            tensors |= _packed(name, module)
+        elif isinstance(module, torch.ao.quantization.QuantWrapper):
+            linear = module.module
+            layers[name] = {
+                "kind": "static",
+                "input": [float(module.quant.scale), int(module.quant.zero_point)],
+                "output": [float(linear.scale), int(linear.zero_point)],
+            }
+            tensors |= _packed(name, linear)
+    inside = tuple(f"{name}." for name in layers)
+    for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
+        if not name.startswith(inside):
+            tensors[name] = tensor.detach().clone(memory_format=torch.contiguous_format)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise StageError("nan", f"artefact: {name} is not finite")
+    save_file(tensors, out / TENSORS_FILE)
+    kind = type(network)
+    structure = {
+        "class": f"{kind.__module__}.{kind.__qualname__}",
+        "attention": network.config._attn_implementation,
+        "config": json.loads(network.config.to_json_string(use_diff=True)),
+        "layers": layers,
+    }
+    (out / STRUCTURE_FILE).write_text(json.dumps(structure, indent=1, sort_keys=True) + "\n")
+
+
+def load(artefact: Path) -> torch.nn.Module:
+    """Return the network that :func:`save` wrote, in evaluation mode, packed for the engine that is set.
+
+    Raises
+    ------
+    StageError : ``missing_file`` or ``damaged``.
+    """
+    for name in (TENSORS_FILE, STRUCTURE_FILE):
+        if not (artefact / name).is_file():
+            raise StageError("missing_file", f"artefact: no {name} in {artefact}")
+    try:
+        tensors = load_file(artefact / TENSORS_FILE)
+        structure = json.loads((artefact / STRUCTURE_FILE).read_text())
+    except (SafetensorError, ValueError) as error:
+        raise StageError("damaged", f"artefact {artefact}: {error}") from error
+    network = _empty(structure)
+    for name, layer in structure["layers"].items():
+        network.set_submodule(name, _layer(name, layer, tensors))
+    for name, tensor in tensors.items():
+        _put(network, name, tensor)
+    empty = [name for name, tensor in _own_tensors(network) if tensor.is_meta]
+    if empty:
+        raise StageError("damaged", f"artefact {artefact}: no tensor {empty[0]}")
+    return network.eval()
+
+
+def _empty(structure: dict[str, Any]) -> torch.nn.Module:
+    module_name, _, class_name = structure["class"].rpartition(".")
+    if not module_name.startswith(_CLASSES):
+        raise StageError("damaged", f"artefact: class {structure['class']} is not one of transformers")
+    with light_imports():
+        from transformers.modeling_utils import no_init_weights
+
+        kind = getattr(importlib.import_module(module_name), class_name)
+    config = kind.config_class.from_dict(structure["config"])
+    with no_init_weights(), torch.device("meta"):
+        return kind._from_config(config, attn_implementation=structure["attention"])
+
+
+def _packed(name: str, linear: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return a quantized layer's codes, scales, zero points and bias."""
+    weight, bias = linear.weight(), linear.bias()
+    stored = {f"{name}.codes": weight.int_repr()}
+    if weight.qscheme() in (torch.per_tensor_affine, torch.per_tensor_symmetric):
+        stored[f"{name}.scale"] = torch.tensor(weight.q_scale(), dtype=torch.float64)
+        stored[f"{name}.zero_point"] = torch.tensor(weight.q_zero_point())
+    else:
+        stored[f"{name}.scale"] = weight.q_per_channel_scales().double().clone()
+        stored[f"{name}.zero_point"] = weight.q_per_channel_zero_points().long().clone()
+    if bias is not None:
+        stored[f"{name}.bias"] = bias.detach().clone()
+    return stored
+
+
+def _layer(name: str, layer: dict[str, Any], tensors: dict[str, torch.Tensor]) -> torch.nn.Module:
+    """Return a quantized layer and take its tensors out of `tensors`."""
+    codes, scale, zero_point = (tensors.pop(f"{name}.{part}") for part in ("codes", "scale", "zero_point"))
+    bias = tensors.pop(f"{name}.bias", None)
+    if scale.ndim:
+        weight = torch._make_per_channel_quantized_tensor(codes, scale, zero_point, 0)
+    else:
+        weight = torch._make_per_tensor_quantized_tensor(codes, scale.item(), zero_point.item())
+    outputs, inputs = codes.shape
+    if layer["kind"] == "dynamic":
+        linear = DynamicLinear(inputs, outputs, bias_=bias is not None, reduce_range=layer["reduce_range"])
+        linear.set_weight_bias(weight, bias)
+        return linear
+    linear = quantized.Linear(inputs, outputs, bias_=bias is not None)
+    linear.set_weight_bias(weight, bias)
+    linear.scale, linear.zero_point = layer["output"]
+    scale, zero_point = layer["input"]
+    return torch.nn.Sequential(quantized.Quantize(scale, zero_point, torch.quint8), linear, quantized.DeQuantize())
+
+
+def _put(network: torch.nn.Module, name: str, tensor: torch.Tensor) -> None:
+    """Put a tensor in its place; :meth:`load_state_dict` would pass over buffers that are not part of it."""
+    owner_name, _, leaf = name.rpartition(".")
+    owner = network.get_submodule(owner_name)
+    if leaf in owner._parameters:
+        owner._parameters[leaf] = torch.nn.Parameter(tensor, requires_grad=False)
+    else:
+        owner._buffers[leaf] = tensor
+
+
+def _own_tensors(network: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
+    return [*network.named_parameters(), *network.named_buffers()]

@@ -1,0 +1,201 @@
+"""Makes and runs artefacts of a tiny random BERT in a backend's environment, each stage in a process of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.plan.cell import Cell
+from harness.plan.config import (
+    ApproachConfig,
+    BackendConfig,
+    CalibrationConfig,
+    HostConfig,
+    ModelConfig,
+    ProtocolConfig,
+    QuantizerConfig,
+    TaskConfig,
+    TunerConfig,
+)
+from harness.worker.rows import Rows
+from tests.backend_env import run_in
+
+VOCABULARY, LAYERS = 100, 2
+
+#: Six linear layers in each encoder layer, the pooler and the classifier; two products of activations a layer.
+LINEARS = 6 * LAYERS + 2
+ATTENTION_PRODUCTS = 2 * LAYERS
+
+SAMPLES = 12
+
+_CHECKPOINT = """
+import torch
+from transformers import BertConfig, BertForSequenceClassification
+folder, vocabulary, layers = ARGS
+torch.manual_seed(0)
+# Weights large enough for logits of about 1, so that an absolute tolerance means something.
+config = BertConfig(vocab_size=vocabulary, hidden_size=64, num_hidden_layers=layers, num_attention_heads=2,
+                    intermediate_size=128, max_position_embeddings=32, initializer_range=0.2,
+                    num_labels=3, id2label={0: "a", 1: "b", 2: "c"}, label2id={"a": 0, "b": 1, "c": 2})
+BertForSequenceClassification(config).eval().save_pretrained(folder)
+print("1")
+"""
+
+_PREPARE = """
+import hashlib, io
+from pathlib import Path
+from harness.backends.base import backend_class
+from harness.errors import StageError
+from harness.plan.cell import cell_from_dict
+from harness.worker.channel import Report
+from harness.worker.rows import Rows
+checkpoint, train, folder, cells = ARGS
+made = {}
+for name, values in cells.items():
+    cell, out = cell_from_dict(values), Path(folder) / name
+    out.mkdir(parents=True)
+    try:
+        said = backend_class(cell.backend.name)().quantize(
+            Path(checkpoint), cell, Rows.load(Path(train)), out, Report(io.StringIO()))
+    except StageError as error:
+        said = {"kind": error.kind, "message": error.message}
+    files = {file.name: [file.stat().st_size, hashlib.sha256(file.read_bytes()).hexdigest()] for file in out.iterdir()}
+    made[name] = {"said": said, "files": files}
+print(json.dumps(made))
+"""
+
+_RUN = """
+import dataclasses
+from pathlib import Path
+import numpy as np
+from harness.backends.base import backend_class
+from harness.plan.cell import cell_from_dict
+from harness.worker.rows import Rows
+rows, folder, cells = ARGS
+rows, ran = Rows.load(Path(rows)), {}
+batches = [[0], list(range(len(rows))), [1, 2, 3]]
+for name, values in cells.items():
+    cell = cell_from_dict(values)
+    backend = backend_class(cell.backend.name)()
+    backend.load(Path(folder) / name, cell)
+    logits = [backend.logits(backend.forward(backend.inputs(rows.batch(batch)))) for batch in batches]
+    executed = dataclasses.asdict(backend.executed_precision(backend.inputs(rows.batch(batches[1]))))
+    types = sorted({str(part.dtype) for part in logits})
+    ran[name] = {"logits": [part.tolist() for part in logits], "executed": executed, "types": types}
+ran["imported"] = sorted({name.split(".")[0] for name, module in sys.modules.items() if module is not None})
+print(json.dumps(ran))
+"""
+
+_REFERENCE = """
+from pathlib import Path
+import torch
+from transformers import BertForSequenceClassification
+from harness.worker.rows import Rows
+checkpoint, rows = ARGS
+rows, network = Rows.load(Path(rows)), BertForSequenceClassification.from_pretrained(checkpoint).eval()
+logits = []
+with torch.no_grad():
+    for batch in [[0], list(range(len(rows))), [1, 2, 3]]:
+        inputs = {name: torch.from_numpy(array) for name, array in rows.batch(batch).items()}
+        logits.append(network(**inputs).logits.tolist())
+print(json.dumps(logits))
+"""
+
+
+def make_cell(backend: str, method: str, precision: str, **approach: Any) -> Cell:
+    """Return a cell of `backend`; `activation` and `weight` are changes to the static approach's defaults."""
+    plain = ApproachConfig(name="approach", method=method, precision=precision)
+    for part in ("activation", "weight"):
+        approach[part] = dataclasses.replace(getattr(plain, part), **approach.get(part, {}))
+    approach.setdefault("calibration", CalibrationConfig(samples=SAMPLES, batch_size=5))
+    return Cell(
+        key=f"{method}/{backend}",
+        digest="0",
+        model=ModelConfig(name="tiny"),
+        task=TaskConfig(name="words"),
+        approach=dataclasses.replace(plain, **approach),
+        backend=BackendConfig(name=backend, environment=backend),
+        tuner=TunerConfig(name="none"),
+        host=HostConfig(name="native"),
+        protocol=ProtocolConfig(name="smoke"),
+        labels=("tiny", "words", method, backend, "none", "native", "smoke"),
+    )
+
+
+def quantizer_changes() -> list[tuple[str, str, Any]]:
+    """Return each field of a quantizer with a value that is not the static approach's: (part, field, value)."""
+    other = {
+        "dtype": ("int8", "uint8"),
+        "scheme": ("affine", "symmetric"),
+        "granularity": ("per_tensor", "per_channel"),
+        "observer": ("minmax", "moving_average", "histogram", "percentile", "kl"),
+        "reduce_range": (True,),
+    }
+    assert {*other, "percentile"} == {field.name for field in dataclasses.fields(QuantizerConfig)}
+    plain = ApproachConfig(name="approach")
+    return [
+        (part, field, value)
+        for part in ("activation", "weight")
+        for field, values in other.items()
+        for value in values
+        if value != getattr(getattr(plain, part), field)
+    ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Workshop:
+    """A checkpoint, training and evaluation rows in `folder`, for stages run in `python`."""
+
+    python: Path
+    folder: Path
+
+    @classmethod
+    def open(cls, python: Path, folder: Path) -> Workshop:
+        """Write checkpoint and rows."""
+        run_in(python, _CHECKPOINT, folder / "checkpoint", VOCABULARY, LAYERS)
+        _rows(40, seed=1).save(folder / "train.npz")
+        _rows(6, seed=2).save(folder / "evaluation.npz")
+        return cls(python, folder)
+
+    def prepare(self, cells: Mapping[str, Cell], into: str = "artefacts", checkpoint: str = "checkpoint") -> Any:
+        """Make artefacts; return for each what the backend said and its files' size and hash."""
+        return run_in(self.python, _PREPARE, self.folder / checkpoint, self._train, self.folder / into, _plain(cells))
+
+    def run(self, cells: Mapping[str, Cell], into: str = "artefacts") -> Any:
+        """Load artefacts; return the logits of three batches and the executed precision of each."""
+        return run_in(self.python, _RUN, self.folder / "evaluation.npz", self.folder / into, _plain(cells))
+
+    def reference(self) -> list[Any]:
+        """Return the logits of PyTorch's own modules for the same batches."""
+        return run_in(self.python, _REFERENCE, self.folder / "checkpoint", self.folder / "evaluation.npz")
+
+    @property
+    def _train(self) -> Path:
+        return self.folder / "train.npz"
+
+
+def _plain(cells: Mapping[str, Cell]) -> dict[str, Any]:
+    return {name: cell.to_dict() for name, cell in cells.items()}
+
+
+def _rows(count: int, seed: int) -> Rows:
+    generator = np.random.RandomState(seed)
+    lengths = generator.randint(3, 20, count)
+    tokens = int(lengths.sum())
+    return Rows(
+        input_ids=generator.randint(1, VOCABULARY, tokens),
+        token_type_ids=generator.randint(0, 2, tokens),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        labels=generator.randint(0, 3, count),
+    )
+
+
+def largest_difference(left: list[Any], right: list[Any]) -> float:
+    """Return the largest absolute difference of two lists of arrays of the same shapes."""
+    pairs = [(np.asarray(one), np.asarray(other)) for one, other in zip(left, right, strict=True)]
+    assert all(one.shape == other.shape for one, other in pairs)
+    return max(float(np.abs(one - other).max()) for one, other in pairs)

@@ -1,0 +1,252 @@
+"""OpenVINO with NNCF, on a tiny random BERT: equal logits, the precision executed, and every field of a recipe."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.approaches.calibration import choose
+from harness.backends.openvino import Backend
+from harness.backends.openvino_proof import _read
+from harness.worker.rows import Rows
+from tests.backend_env import run_in
+from tests.backends.environments import environment_python
+from tests.backends.exported import (
+    ATTENTION_PRODUCTS,
+    LINEARS,
+    SAMPLES,
+    Workshop,
+    largest_difference,
+    make_cell,
+    quantizer_changes,
+)
+
+DYNAMIC = {"dtype": "int8", "scheme": "symmetric", "granularity": "per_channel"}
+SYMMETRIC = {"dtype": "int8", "scheme": "symmetric"}
+FALLBACK = ("encoder.layer.0", "classifier")  # seven of the linear layers
+
+CELLS = {
+    "fp32": make_cell("openvino", "none", "fp32"),
+    "static": make_cell("openvino", "static", "int8"),
+    "bf16": make_cell("openvino", "cast", "bf16"),
+    "histogram": make_cell("openvino", "static", "int8", activation={"observer": "histogram"}),
+    "symmetric": make_cell("openvino", "static", "int8", activation=SYMMETRIC),
+    "reduced": make_cell("openvino", "static", "int8", weight={"reduce_range": True}),
+    "per_tensor": make_cell("openvino", "static", "int8", weight={"granularity": "per_tensor"}),
+    "static_fallback": make_cell("openvino", "static", "int8", fallback=FALLBACK),
+    "dynamic": make_cell("openvino", "dynamic", "int8", activation=DYNAMIC),
+    "weight_only": make_cell("openvino", "weight_only", "fp32"),
+    "unknown_layer": make_cell("openvino", "static", "int8", fallback=("encoder.layer.7",)),
+}
+MADE = {name: cell for name, cell in CELLS.items() if name != "unknown_layer"}
+
+#: The largest code, and the numbers of scales, of the weights of products; an embedding's are quantized otherwise.
+_CODES = """
+import numpy as np, openvino
+def above(node):
+    while node.get_type_name() in ("Multiply", "Subtract", "Convert"):
+        yield node
+        node = node.input_value(0).get_node()
+    yield node
+found = {}
+for name in ARGS[1]:
+    largest, scales = [], []
+    for node in openvino.Core().read_model(f"{ARGS[0]}/{name}/model.xml").get_ops():
+        chain = list(above(node.input_value(1).get_node())) if node.get_type_name() == "MatMul" else []
+        if len(chain) > 1 and chain[-1].get_type_name() == "Constant" and chain[-1].data.dtype == np.int8:
+            largest.append(int(np.abs(chain[-1].data.astype(int)).max()))
+            scales.append(int(np.prod(chain[0].input_value(1).get_node().get_output_shape(0))))
+    found[name] = {"largest": max(largest), "weights": len(largest), "scales": sorted(set(scales))}
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    return Workshop.open(environment_python("openvino"), tmp_path_factory.mktemp("openvino"))
+
+
+@pytest.fixture(scope="module")
+def made(workshop: Workshop) -> Any:
+    return workshop.prepare(CELLS)
+
+
+@pytest.fixture(scope="module")
+def ran(workshop: Workshop, made: Any) -> Any:
+    return workshop.run(MADE)
+
+
+@pytest.mark.backend("openvino")
+def test_fp32_logits_equal_those_of_pytorch_for_batches_of_other_shapes(workshop: Workshop, ran: Any) -> None:
+    expected = workshop.reference()
+    assert max(np.abs(np.asarray(part)).max() for part in expected) > 0.3
+    assert largest_difference(ran["fp32"]["logits"], expected) < 1e-4
+    assert ran["fp32"]["types"] == ["float32"]
+
+
+@pytest.mark.backend("openvino")
+@pytest.mark.parametrize(
+    ("name", "kind", "products"),
+    [
+        ("fp32", "fp32_ops", LINEARS),
+        ("bf16", "bf16_ops", LINEARS),
+        ("static", "int8_ops", LINEARS),
+        ("histogram", "int8_ops", LINEARS),
+        ("symmetric", "int8_ops", LINEARS),
+        ("static_fallback", "int8_ops", LINEARS - 7),
+        ("dynamic", "int8_ops", LINEARS),
+        ("weight_only", "fp32_ops", LINEARS),
+    ],
+)
+def test_the_runtime_model_shows_the_precision_executed(ran: Any, name: str, kind: str, products: int) -> None:
+    executed = ran[name]["executed"]
+    # Attention's products are nodes of their own or one compiled group a layer, and static quantizes them or not.
+    assert products <= executed[kind] <= products + ATTENTION_PRODUCTS
+    total = executed["int8_ops"] + executed["bf16_ops"] + executed["fp32_ops"]
+    assert LINEARS < total <= LINEARS + ATTENTION_PRODUCTS
+    assert "runtime model" in executed["source"]
+
+
+@pytest.mark.backend("openvino")
+def test_only_the_log_tells_dynamic_quantization_from_weights_alone(ran: Any) -> None:
+    dynamic, weight_only = ran["dynamic"]["executed"], ran["weight_only"]["executed"]
+    assert any(name.endswith("quantizes its input") for name in dynamic["kernels"])
+    assert not any(name.endswith("quantizes its input") for name in weight_only["kernels"])
+    assert weight_only["int8_ops"] == 0
+    assert "oneDNN verbose" in dynamic["source"]
+    assert ran["dynamic"]["logits"] != ran["weight_only"]["logits"]
+
+
+@pytest.mark.backend("openvino")
+def test_lower_precision_is_near_fp32_and_not_equal_to_it(ran: Any) -> None:
+    for name in set(MADE) - {"fp32"}:
+        difference = largest_difference(ran[name]["logits"], ran["fp32"]["logits"])
+        assert 1e-4 < difference < 1.0, name
+
+
+@pytest.mark.backend("openvino")
+def test_an_artefact_loads_without_the_packages_that_made_it(made: Any, ran: Any) -> None:
+    assert not {"torch", "transformers", "nncf", "openvino_telemetry"} & set(ran["imported"])
+    assert set(made["static"]["files"]) == {"model.xml", "model.bin"}
+    assert made["weight_only"]["files"]["model.bin"][0] < 0.4 * made["fp32"]["files"]["model.bin"][0]
+
+
+@pytest.mark.backend("openvino")
+def test_another_process_makes_the_same_bytes(workshop: Workshop, made: Any) -> None:
+    names = ("fp32", "static")  # the first that were made: nodes are numbered through a process
+    again = workshop.prepare({name: CELLS[name] for name in names}, into="again")
+    assert [again[name]["files"] for name in names] == [made[name]["files"] for name in names]
+
+
+@pytest.mark.backend("openvino")
+def test_weights_are_narrowed_and_scaled_as_the_recipe_says(workshop: Workshop, made: Any) -> None:
+    names = ["static", "reduced", "per_tensor"]
+    codes = run_in(workshop.python, _CODES, workshop.folder / "artefacts", names)
+    assert all(codes[name]["weights"] == LINEARS for name in names)
+    assert codes["static"]["largest"] in (127, 128)
+    assert codes["reduced"]["largest"] in (63, 64)
+    assert min(codes["static"]["scales"]) > 1
+    assert codes["per_tensor"]["scales"] == [1]
+
+
+@pytest.mark.backend("openvino")
+def test_calibration_sees_exactly_the_chosen_rows(workshop: Workshop, made: Any) -> None:
+    rows = Rows.load(workshop.folder / "train.npz")
+    expected = choose(rows.lengths, CELLS["static"].approach.calibration).provenance()
+    assert expected["samples"] == SAMPLES
+    assert made["static"]["said"]["calibration"] == expected
+
+
+@pytest.mark.backend("openvino")
+def test_a_fallback_that_no_layer_has_is_named(made: Any) -> None:
+    assert made["unknown_layer"]["said"]["kind"] == "bad_config"
+    assert "encoder.layer.7" in made["unknown_layer"]["said"]["message"]
+
+
+@pytest.mark.backend("openvino")
+def test_nothing_is_written_to_the_user_s_home_and_so_no_report_is_kept(
+    workshop: Workshop, made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    workshop.prepare({"static": CELLS["static"]}, into="home")
+    workshop.run({"static": CELLS["static"]}, into="home")
+    assert list(tmp_path.rglob("*")) == []
+
+
+ACCEPTED = {
+    ("activation", "observer", "histogram"),
+    ("weight", "granularity", "per_tensor"),
+    ("weight", "reduce_range", True),
+}
+
+
+@pytest.mark.parametrize(("part", "field", "value"), quantizer_changes())
+def test_a_static_field_is_applied_or_refused_by_name(part: str, field: str, value: Any) -> None:
+    because = Backend.supports(make_cell("openvino", "static", "int8", **{part: {field: value}}))
+    if (part, field, value) in ACCEPTED:
+        assert because is None
+    else:
+        assert because is not None
+        assert because.startswith(f"approach.{part}") and "\n" not in because
+
+
+@pytest.mark.parametrize(("part", "field", "value"), quantizer_changes())
+def test_weights_alone_take_one_recipe(part: str, field: str, value: Any) -> None:
+    because = Backend.supports(make_cell("openvino", "weight_only", "fp32", **{part: {field: value}}))
+    assert (because is None) == (part == "activation")
+
+
+def test_dynamic_takes_the_range_that_the_runtime_takes() -> None:
+    assert Backend.supports(CELLS["dynamic"]) is None
+    for field, value in {"dtype": "uint8", "scheme": "affine", "granularity": "per_tensor"}.items():
+        changed = make_cell("openvino", "dynamic", "int8", activation={**DYNAMIC, field: value})
+        assert f"approach.activation.{field}" in str(Backend.supports(changed))
+    odd = make_cell("openvino", "dynamic", "int8", activation=DYNAMIC, options={"group_size": 7})
+    assert "group_size=7" in str(Backend.supports(odd))
+
+
+@pytest.mark.parametrize(
+    ("cell", "named"),
+    [
+        (make_cell("openvino", "qat", "int8"), "method=qat"),
+        (make_cell("openvino", "weight_only", "int8"), "weight_only executes fp32"),
+        (make_cell("openvino", "static", "int8", options={"alpha": 1}), "options.alpha"),
+        (make_cell("openvino", "none", "fp32", fallback=("classifier",)), "fallback"),
+        (dataclasses.replace(CELLS["fp32"], tuner=dataclasses.replace(CELLS["fp32"].tuner, name="inc")), "tuner=inc"),
+    ],
+)
+def test_what_is_not_offered_is_refused_by_name(cell: Any, named: str) -> None:
+    assert named in str(Backend.supports(cell))
+
+
+def test_a_log_proves_int8_only_where_every_kernel_quantizes_its_input_and_is_a_vnni_kernel() -> None:
+    line = (
+        "onednn_verbose,v1,primitive,create:cache_miss,cpu,inner_product,brgemm:{isa},forward_inference,"
+        "src:f32::blocked:ab::f0 wei:u8:a:blocked:AB4b32a4b::f0 bia:f32::blocked:a::f0 dst:f32::blocked:ab::f0,"
+        "attr-scratchpad:user attr-scales:wei:1:f32:2::undef:384x1{group},,mb128ic384oc384,0.3"
+    )
+    quantizes = line.format(isa="avx512_core_vnni", group=" src_dyn_quant_group_size:32;")
+    plain = line.format(isa="avx512_core", group="")
+    no_vnni = line.format(isa="avx512_core", group=" src_dyn_quant_group_size:32;")
+    unit = line.format(isa="avx10_1_512_amx", group=" src_dyn_quant_group_size:128;")
+    assert _read(quantizes + "\n" + unit) == (
+        True,
+        {
+            "inner_product brgemm:avx512_core_vnni quantizes its input": 1,
+            "inner_product brgemm:avx10_1_512_amx quantizes its input": 1,
+        },
+    )
+    assert not _read(quantizes + "\n" + plain)[0]
+    assert not _read(no_vnni)[0]
+    assert not _read("onednn_verbose,v1,info,cpu,runtime:TBB")[0]
+
+
+def test_the_environment_s_lock_pins_public_versions_only() -> None:
+    for name in ("openvino", "onnxruntime"):
+        lines = (Path(__file__).parents[2] / "conf" / "environment" / f"{name}.txt").read_text().splitlines()
+        pins = [line for line in lines if not line.startswith("#")]
+        assert pins and all(line.count("==") == 1 and "+" not in line and "@" not in line for line in pins)

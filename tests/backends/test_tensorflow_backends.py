@@ -1,0 +1,186 @@
+"""The TensorFlow backends on tiny random checkpoints: made in one process, loaded and run in another."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.approaches.calibration import choose
+from harness.approaches.mapping import signal_to_noise_db
+from tests.backend_env import run_in, torch_environment
+from tests.backends.tensorflow_env import KINDS, NAMES, cells, python_of
+from tests.backends.torch_tiny import CALIBRATION, LINEARS, make_rows
+
+#: A checkpoint of each architecture, and PyTorch's logits of the rows that the artefacts are run on.
+_CHECKPOINTS = """
+from pathlib import Path
+import numpy as np
+import torch
+from transformers import AutoModelForSequenceClassification
+from tests.backends import torch_tiny as tiny
+rows = tiny.make_rows(64, 2)
+logits = {}
+for kind in ARGS[1]:
+    folder = Path(ARGS[0]) / kind
+    extra = {"embedding_size": 32} if kind == "Electra" else {"pad_token_id": 0} if kind == "Roberta" else {}
+    tiny.make_checkpoint(folder, kind, **extra)
+    network = AutoModelForSequenceClassification.from_pretrained(folder, attn_implementation="eager").eval()
+    found = np.empty((len(rows), 2), np.float32)
+    for indices in rows.by_length(16):
+        batch = {name: torch.from_numpy(array) for name, array in rows.batch(indices).items()}
+        if kind == "DistilBert":
+            del batch["token_type_ids"]
+        with torch.no_grad():
+            found[indices] = network(**batch).logits
+    logits[kind] = found.astype(float).tolist()
+print(json.dumps(logits))
+"""
+
+_MAKE = """
+import os
+os.environ.update(TF_CPP_MIN_LOG_LEVEL="1", CUDA_VISIBLE_DEVICES="-1", OMP_NUM_THREADS="2")
+from pathlib import Path
+from tests.backends import tensorflow_env as tiny
+base, checkpoints, backend = Path(ARGS[0]), Path(ARGS[1]), ARGS[2]
+made = {}
+for name, cell in tiny.cells(backend).items():
+    made[name] = tiny.make(checkpoints / "Bert", cell, base / "first" / name)
+for name in ("static", "qat"):
+    tiny.make(checkpoints / "Bert", tiny.cells(backend)[name], base / "second" / name)
+for kind in tiny.KINDS:
+    tiny.make(checkpoints / kind, tiny.cells(backend)["fp32"], base / "kinds" / kind)
+made["qat"]["rounded"] = tiny.rounded(checkpoints / "Bert", tiny.cells(backend)["qat"])
+print(json.dumps(made))
+"""
+
+_RUN = """
+import os
+os.environ.update(TF_CPP_MIN_LOG_LEVEL="1", CUDA_VISIBLE_DEVICES="-1", OMP_NUM_THREADS="2", ONEDNN_VERBOSE="1")
+from pathlib import Path
+from tests.backends import tensorflow_env as tiny
+base, backend = Path(ARGS[0]), ARGS[1]
+there = tiny.cells(backend)
+found = {name: tiny.run(cell, base / "first" / name, base / "log") for name, cell in there.items()}
+kinds = {kind: tiny.run(there["fp32"], base / "kinds" / kind, base / "log") for kind in tiny.KINDS}
+print(json.dumps({"cells": found, "kinds": kinds}))
+"""
+
+_INT8 = ("static", "static, fallback", "qat", "qat, minmax, fallback")
+
+#: The fallback of the cells keeps four products of the first layer's attention and one of the second layer.
+_KEPT = 5
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, np.ndarray]]:
+    folder = tmp_path_factory.mktemp("checkpoints")
+    logits = run_in(torch_environment(), _CHECKPOINTS, folder, list(KINDS))
+    return folder, {kind: np.array(values) for kind, values in logits.items()}
+
+
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.backend(name)) for name in NAMES])
+def stack(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    checkpoints: tuple[Path, dict[str, np.ndarray]],
+) -> dict[str, Any]:
+    """All artefacts of one environment, made in one process, and what another found in them."""
+    base, python = tmp_path_factory.mktemp(request.param), python_of(request.param)
+    made = run_in(python, _MAKE, base, checkpoints[0], request.param)
+    ran = run_in(python, _RUN, base, request.param)
+    return {"name": request.param, "base": base, "made": made, **ran}
+
+
+def logits(stack: dict[str, Any], name: str) -> np.ndarray:
+    return np.array(stack["cells"][name]["logits"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fp32_logits_are_those_of_pytorch(stack, checkpoints, kind):
+    wanted = checkpoints[1][kind]
+    assert np.ptp(wanted) > 0.1
+    found = np.array(stack["kinds"][kind]["logits"])
+    assert np.abs(found - wanted).max() <= 1e-4
+    assert (found.argmax(axis=1) == wanted.argmax(axis=1)).all()
+
+
+def test_a_row_alone_and_padded_further_has_the_same_logits(stack):
+    alone = np.array(stack["cells"]["fp32"]["alone"])
+    assert np.abs(alone - logits(stack, "fp32")[:8]).max() <= 1e-4
+
+
+@pytest.mark.parametrize("name", _INT8)
+def test_int8_products_run_and_onednn_says_so(stack, name):
+    wanted = LINEARS - (_KEPT if "fallback" in name else 0)
+    ran, made = stack["cells"][name], stack["made"][name]
+    assert made["quantized_layers"] == wanted
+    assert ran["executed"]["int8_ops"] == wanted
+    # Two products of attention in each of two layers stay in floats, and so does what has fallen back.
+    assert ran["executed"]["fp32_ops"] == 4 + LINEARS - wanted
+    multiplied = [line for line in ran["onednn"] if re.search(r"src[:_]u8:.*\bwei[:_]s8:", line)]
+    assert len(multiplied) == wanted, ran["onednn"]
+
+
+def test_fp32_runs_in_fp32_and_bf16_in_bf16(stack):
+    counts = {name: stack["cells"][name]["executed"] for name in ("fp32", "bf16")}
+    assert [counts["fp32"][kind] for kind in ("int8_ops", "bf16_ops", "fp32_ops")] == [0, 0, LINEARS + 4]
+    flags = Path("/proc/cpuinfo").read_text()
+    if "avx512bw" in flags:  # oneDNN has bfloat16 kernels from there on
+        # The plug-in leaves a product as narrow as the classifier in FP32.
+        assert counts["bf16"]["bf16_ops"] >= LINEARS
+        assert counts["bf16"]["bf16_ops"] + counts["bf16"]["fp32_ops"] == LINEARS + 4
+        assert any(re.search(r"src[:_]bf16:", line) for line in stack["cells"]["bf16"]["onednn"])
+        noise = signal_to_noise_db(logits(stack, "fp32"), logits(stack, "bf16"))
+        assert 20 < noise < 80
+
+
+@pytest.mark.parametrize("name", ["static", "static, fallback"])
+def test_static_keeps_the_signal_and_saw_exactly_the_calibration_rows(stack, name):
+    assert signal_to_noise_db(logits(stack, "fp32"), logits(stack, name)) > 12
+    made = stack["made"][name]
+    rows = choose(make_rows(120, 1).lengths, CALIBRATION).rows
+    assert made["calibration"]["samples"] == CALIBRATION.samples
+    assert sorted(set(made["shown"])) == sorted(int(row) for row in rows)
+    assert len(made["shown"]) % CALIBRATION.samples == 0
+
+
+def test_fewer_quantized_layers_leave_less_noise(stack):
+    whole, partly = (
+        signal_to_noise_db(logits(stack, "fp32"), logits(stack, name)) for name in ("static", "static, fallback")
+    )
+    assert partly > whole
+
+
+@pytest.mark.parametrize("name", ["qat", "qat, minmax, fallback"])
+def test_qat_trains_and_leaves_no_fake_quantization(stack, name):
+    losses = stack["made"][name]["losses"]
+    assert len(losses) == 1
+    assert 0 < losses[0] < 3
+    assert stack["made"][name]["steps"]["qat"] == [12, 12]
+    graph = (stack["base"] / "first" / name / "model.pb").read_bytes()
+    assert b"FakeQuant" not in graph
+    assert b"QuantizedMatMulWithBiasAndDequantize" in graph
+
+
+def test_int8_graph_computes_the_function_that_training_rounded(stack):
+    rounded = np.array(stack["made"]["qat"]["rounded"])
+    found = logits(stack, "qat")
+    assert signal_to_noise_db(rounded, found) > 30
+    assert (rounded.argmax(axis=1) == found.argmax(axis=1)).mean() >= 0.98
+
+
+@pytest.mark.parametrize("name", ["static", "qat"])
+def test_the_same_cell_gives_the_same_bytes(stack, name):
+    first, second = (
+        [(stack["base"] / run / name / file).read_bytes() for file in ("model.pb", "model.json")]
+        for run in ("first", "second")
+    )
+    assert first == second
+
+
+def test_cells_of_the_tests_are_those_made(stack):
+    assert set(stack["made"]) == set(cells(stack["name"]))
