@@ -12,9 +12,6 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-#: A python that has the packages of the environment `torch`, to be used in the place of one built for the tests.
-VARIABLE = "HARNESS_TEST_TORCH_PYTHON"
-
 
 def run_in(python: Path, source: str | Path, *args: Any, timeout_seconds: float = 600) -> Any:
     """Run `source` (Python text, or the path of a file) in `python` and return what it prints last, as JSON.
@@ -48,13 +45,19 @@ def run_in(python: Path, source: str | Path, *args: Any, timeout_seconds: float 
     return json.loads(finished.stdout.strip().splitlines()[-1])
 
 
-def torch_environment() -> Path:
-    """Return the python of the environment `torch`: the one that the variable names, else one built from its lock."""
-    named = os.environ.get(VARIABLE)
+def environment_python(name: str) -> Path:
+    """Return the python of the environment `name`: the one that HARNESS_TEST_NAME_PYTHON names, else one built for it.
+
+    Raises
+    ------
+    AssertionError : the variable names no file, or the environment cannot be built.
+    """
+    variable = f"HARNESS_TEST_{name.upper()}_PYTHON"
+    named = os.environ.get(variable)
     if named:
-        assert Path(named).exists(), f"{VARIABLE}={named}: no such file"
+        assert Path(named).exists(), f"{variable}={named}: no such file"
         return Path(named)
-    return Path(built("torch"))
+    return Path(built(name))
 
 
 def built(name: str) -> str:

@@ -17,9 +17,7 @@ from harness.results import store
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's own options."""
-    parser.add_argument(
-        "run", nargs="?", metavar="RUN", help="a run's id, its beginning, or a file; else the newest"
-    )
+    parser.add_argument("run", nargs="?", metavar="RUN", help="a run's id, its beginning, or a file; else the newest")
 
 
 def run(arguments: argparse.Namespace) -> int:

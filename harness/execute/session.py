@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.errors import StageError
+from harness.errors import StageError, UserError
 from harness.execute.artefacts import Artefact
 from harness.execute.child import ChildError, Children
 from harness.execute.preparation import Preparation, Prepared
@@ -202,15 +202,13 @@ class Session:
         if cell.digest in self._done.evaluated:
             return
         accuracy = self._preparation.evaluate(cell, keys, prepared)
-        self._write(
-            record.accuracy(
-                cell=cell.key,
-                cell_digest=cell.digest,
-                artefact=prepared.artefact.key,
-                tokenised=prepared.tokenised.key,
-                reused=accuracy.reused,
-                **accuracy.values,
-            )
+        self._write_result(
+            record.accuracy,
+            cell,
+            artefact=prepared.artefact.key,
+            tokenised=prepared.tokenised.key,
+            reused=accuracy.reused,
+            **accuracy.values,
         )
         metric = accuracy.values["metric"]
         self._view.note(f"  {cell.key}: {metric['name']} {metric['value']:.4f}")
@@ -228,13 +226,9 @@ class Session:
                 inputs={"artefact": artefact.path, "tokenised": tokenised.path},
                 options={"block": slot.block},
             )
-        except StageError as error:
-            self._fail(cell, "measure", error, slot.block)
-            return
-        self._write(
-            record.invocation(
-                cell=cell.key,
-                cell_digest=cell.digest,
+            self._write_result(
+                record.invocation,
+                cell,
                 artefact=artefact.key,
                 block=slot.block,
                 order=slot.order,
@@ -245,7 +239,8 @@ class Session:
                 involuntary_switches=outcome.involuntary_switches,
                 **outcome.values,
             )
-        )
+        except StageError as error:
+            self._fail(cell, "measure", error, slot.block)
 
     def _fail(self, cell: Cell, stage: str, error: StageError, block: int | None) -> None:
         tail = error.log_tail if isinstance(error, ChildError) else ""
@@ -263,8 +258,19 @@ class Session:
         self._view.note(f"  {cell.key}: failed({error.kind}) in {stage}: {error.message}")
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        self._writer.append(line)
+        try:
+            self._writer.append(line)
+        except StageError as error:
+            # Nothing more can be recorded, so nothing more is run; what is on the disk stands and can be gone on with.
+            raise UserError(f"{self.path}: {error.message}; make room, and the same command goes on") from error
         self._done.add(line)
+
+    def _write_result(self, make: Callable[..., dict[str, Any]], cell: Cell, **fields: Any) -> None:
+        """Write what a child has returned; ``protocol`` when it does not fit the record."""
+        try:
+            self._write(make(cell=cell.key, cell_digest=cell.digest, **fields))
+        except (TypeError, ValueError) as error:
+            raise StageError("protocol", f"the child's result does not fit its record: {error}") from error
 
     def _step(self, what: str) -> None:
         self._view.step(self._steps_done, what)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from harness.plan.cell import Cell
-from tests.backend_env import built
 from tests.backends.torch_tiny import Silent, make_cell, make_rows
 
 #: By environment, which has the same name as its backend.
@@ -21,16 +20,6 @@ NAMES = ("tensorflow", "intel_tensorflow", "itex")
 KINDS = ("Bert", "DistilBert", "Roberta", "Electra")
 
 PER_TENSOR = {"granularity": "per_tensor"}
-
-
-def python_of(name: str) -> Path:
-    """Return the python of an environment: that of ``HARNESS_TEST_<NAME>_PYTHON``, else one built from its lock."""
-    variable = f"HARNESS_TEST_{name.upper()}_PYTHON"
-    named = os.environ.get(variable)
-    if named:
-        assert Path(named).exists(), f"{variable}={named}: no such file"
-        return Path(named)
-    return Path(built(name))
 
 
 def cells(backend: str) -> dict[str, Cell]:

@@ -10,8 +10,7 @@ import pytest
 
 from harness.approaches.mapping import signal_to_noise_db
 from harness.backends.base import backend_class
-from tests.backend_env import run_in
-from tests.backends.tensorflow_env import python_of
+from tests.backend_env import environment_python, run_in
 from tests.backends.torch_tiny import CALIBRATION, LINEARS, make_cell
 
 pytestmark = pytest.mark.backend("ipex")
@@ -62,12 +61,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def made(base: Path) -> dict[str, Any]:
-    return run_in(python_of("ipex"), _MAKE, base, {name: cell.to_dict() for name, cell in CELLS.items()})
+    return run_in(environment_python("ipex"), _MAKE, base, {name: cell.to_dict() for name, cell in CELLS.items()})
 
 
 @pytest.fixture(scope="module")
 def ran(base: Path, made: dict[str, Any]) -> dict[str, Any]:
-    return run_in(python_of("ipex"), _RUN, base, {name: cell.to_dict() for name, cell in CELLS.items()})
+    return run_in(environment_python("ipex"), _RUN, base, {name: cell.to_dict() for name, cell in CELLS.items()})
 
 
 def test_fp32_gives_pytorchs_logits_at_any_batch_and_length(made, ran):

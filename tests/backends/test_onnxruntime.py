@@ -11,8 +11,7 @@ import pytest
 from harness.approaches.calibration import choose
 from harness.backends.onnxruntime import Backend
 from harness.worker.rows import Rows
-from tests.backend_env import run_in
-from tests.backends.environments import environment_python
+from tests.backend_env import environment_python, run_in
 from tests.backends.exported import (
     ATTENTION_PRODUCTS,
     LINEARS,

@@ -13,8 +13,7 @@ from harness.approaches.calibration import choose
 from harness.backends.openvino import Backend
 from harness.backends.openvino_proof import _read
 from harness.worker.rows import Rows
-from tests.backend_env import run_in
-from tests.backends.environments import environment_python
+from tests.backend_env import environment_python, run_in
 from tests.backends.exported import (
     ATTENTION_PRODUCTS,
     LINEARS,

@@ -13,8 +13,7 @@ import pytest
 
 from harness.approaches.mapping import signal_to_noise_db
 from harness.backends.base import backend_class
-from tests.backend_env import run_in
-from tests.backends.tensorflow_env import python_of
+from tests.backend_env import environment_python, run_in
 from tests.backends.torch_tiny import CALIBRATION, LINEARS, make_cell
 
 pytestmark = pytest.mark.backend("torchao")
@@ -114,7 +113,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def made(base: Path) -> dict[str, Any]:
     cells = ({name: cell.to_dict() for name, cell in group.items()} for group in (COMPILED, GRAPHS))
-    return run_in(python_of("torchao"), _MAKE, base, *cells)
+    return run_in(environment_python("torchao"), _MAKE, base, *cells)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +125,7 @@ def ran(base: Path, made: dict[str, Any]) -> dict[str, Any]:
         # No compiler can be found, so what loads has been compiled before.
         patch.setenv("PATH", "/nonexistent")
         cells = {name: cell.to_dict() for name, cell in COMPILED.items()}
-        return run_in(python_of("torchao"), _RUN, base, cells)
+        return run_in(environment_python("torchao"), _RUN, base, cells)
 
 
 def test_fp32_gives_pytorchs_logits_at_any_batch_and_length(made, ran):
@@ -221,5 +220,5 @@ except StageError as error:
 """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", str(tmp_path))
-        kind, message = run_in(python_of("torchao"), program)
+        kind, message = run_in(environment_python("torchao"), program)
     assert kind == "environment" and "g++" in message

@@ -11,8 +11,8 @@ import pytest
 
 from harness.approaches.calibration import choose
 from harness.approaches.mapping import signal_to_noise_db
-from tests.backend_env import run_in, torch_environment
-from tests.backends.tensorflow_env import KINDS, NAMES, cells, python_of
+from tests.backend_env import environment_python, run_in
+from tests.backends.tensorflow_env import KINDS, NAMES, cells
 from tests.backends.torch_tiny import CALIBRATION, LINEARS, make_rows
 
 #: A checkpoint of each architecture, and PyTorch's logits of the rows that the artefacts are run on.
@@ -78,7 +78,7 @@ _KEPT = 5
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, np.ndarray]]:
     folder = tmp_path_factory.mktemp("checkpoints")
-    logits = run_in(torch_environment(), _CHECKPOINTS, folder, list(KINDS))
+    logits = run_in(environment_python("torch"), _CHECKPOINTS, folder, list(KINDS))
     return folder, {kind: np.array(values) for kind, values in logits.items()}
 
 
@@ -89,7 +89,7 @@ def stack(
     checkpoints: tuple[Path, dict[str, np.ndarray]],
 ) -> dict[str, Any]:
     """All artefacts of one environment, made in one process, and what another found in them."""
-    base, python = tmp_path_factory.mktemp(request.param), python_of(request.param)
+    base, python = tmp_path_factory.mktemp(request.param), environment_python(request.param)
     made = run_in(python, _MAKE, base, checkpoints[0], request.param)
     ran = run_in(python, _RUN, base, request.param)
     return {"name": request.param, "base": base, "made": made, **ran}

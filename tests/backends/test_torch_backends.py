@@ -12,7 +12,7 @@ import pytest
 
 from harness.approaches import mapping
 from harness.approaches.mapping import signal_to_noise_db
-from tests.backend_env import run_in, torch_environment
+from tests.backend_env import environment_python, run_in
 from tests.backends.torch_tiny import CALIBRATION, CELLS, LINEARS, TWICE
 
 pytestmark = pytest.mark.backend("torch")
@@ -50,12 +50,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def made(base: Path) -> dict[str, Any]:
-    return run_in(torch_environment(), _MAKE, base)
+    return run_in(environment_python("torch"), _MAKE, base)
 
 
 @pytest.fixture(scope="module")
 def ran(base: Path, made: dict[str, Any]) -> dict[str, Any]:
-    return run_in(torch_environment(), _RUN, base, list(CELLS))
+    return run_in(environment_python("torch"), _RUN, base, list(CELLS))
 
 
 def stored(base: Path, name: str) -> dict[str, np.ndarray]:
@@ -163,7 +163,7 @@ def test_reduced_range_leaves_seven_bits(base: Path, ran: dict[str, Any]) -> Non
 
 def test_reduced_range_of_dynamic_activations_is_executed(base: Path) -> None:
     """The 8-bit and the 7-bit kernel differ by the activations' range alone: same weights, same process."""
-    assert run_in(torch_environment(), _DYNAMIC_RANGE) == [True, True]
+    assert run_in(environment_python("torch"), _DYNAMIC_RANGE) == [True, True]
 
 
 _DYNAMIC_RANGE = """
@@ -199,7 +199,7 @@ def test_percentile_of_a_weight_is_that_of_each_of_its_rows(base: Path, ran: dic
 
 def test_an_artefact_gives_the_same_bits_in_every_process(base: Path, ran: dict[str, Any]) -> None:
     names = ["dynamic", "static eager", "static fx", "qat"]
-    again = run_in(torch_environment(), _RUN, base, names)
+    again = run_in(environment_python("torch"), _RUN, base, names)
     assert all(again[name]["logits"] == ran[name]["logits"] for name in names)
 
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.backend_env import REPOSITORY, torch_environment
+from tests.backend_env import REPOSITORY, environment_python
 from tests.execute.stand_ins import entry, is_gone, run
 
 _SEEN = """
@@ -177,7 +177,7 @@ def run(spec, cell, report):
     torch.ones(spec["options"]["bytes"], dtype=torch.uint8)
     return {}
 """
-    python = entry(tmp_path, body, torch_environment())
+    python = entry(tmp_path, body, environment_python("torch"))
     done = []
     limits = {"memory_limit_bytes": 4 * 2**30}
     fits = run(python, tmp_path, options={"bytes": 2**20}, on_progress=done.append, **limits)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.backend_env import REPOSITORY, run_in, torch_environment
+from tests.backend_env import REPOSITORY, environment_python, run_in
 
 GOOD = ("good", "great", "fine", "lovely", "superb")
 BAD = ("bad", "awful", "poor", "dull", "weak")
@@ -73,7 +73,7 @@ def write_rows(path: Path, count: int, seed: int) -> None:
 
 def make_project(folder: Path) -> Path:
     """Write model, rows and suite below `folder` and return it."""
-    run_in(torch_environment(), _MODEL, folder / "model", [*GOOD, *BAD, *PLAIN])
+    run_in(environment_python("torch"), _MODEL, folder / "model", [*GOOD, *BAD, *PLAIN])
     write_rows(folder / "data" / "train.csv", 160, seed=1)
     write_rows(folder / "data" / "test.csv", 60, seed=2)
     (folder / "suites").mkdir()
