@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("harness: interrupted; the same command goes on where this one stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader (head, less) went away. What was to be recorded is on disk; Python's flush at exit must not complain.
+        # The reader (head, less) went away. The records are on disk; Python's flush at exit must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
 

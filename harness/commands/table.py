@@ -32,6 +32,6 @@ def make_table(results: Path, run_file: Path, console: Console) -> pd.DataFrame:
     rows = rows_of(lines)
     above = heading(lines, store.host_line(results, lines[0]["host"]))
     tables.show(rows, above, console)
-    for path in tables.write(rows, results / store.TABLES / run_file.stem, above):
+    for path in tables.write(rows, results / store.TABLES, above):
         console.print(Text(f"written: {path}", style="dim"), soft_wrap=True)
     return rows

@@ -191,7 +191,7 @@ def save_host(root: Path, fingerprint: str, host: Mapping[str, Any]) -> Path:
 
 
 def host_line(root: Path, fingerprint: str) -> str:
-    """Return one line on a stored host: its CPU, generation, cores and fingerprint; only the last when none is stored."""
+    """Return one line on a stored host: CPU, generation, cores and fingerprint; only the last when none is stored."""
     path = root / HOSTS / f"{_file_name(fingerprint)}.json"
     try:
         host = json.loads(path.read_text())["host"]

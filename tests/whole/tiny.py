@@ -39,7 +39,7 @@ axes:
     - custom: {source.path: MODEL, fine_tuned: false, label: tiny}
   task:
     - custom: {source.path: DATA, split.train: train, split.evaluation: test, max_length: 16,
-               fine_tune.epochs: 3, fine_tune.frozen: [], fine_tune.learning_rate: 0.002, label: words}
+               fine_tune.epochs: 12, fine_tune.frozen: [], fine_tune.learning_rate: 0.002, label: words}
   approach: [fp32, ptq_dynamic, ptq_static]
   backend: [eager, fx]
   tuner: [none]
