@@ -17,10 +17,12 @@ from typing import Any
 import harness
 from harness.plan.cell import Cell, digest
 
-#: Stage -> the files under harness/ whose text is part of its key ({backend} is the cell's).
+_READING = ("tasks/checks.py", "tasks/files.py", "tasks/splits.py")
+
+#: Stage -> the files under harness/ whose text is part of its key ({backend} and the like are the cell's).
 _CODE = {
-    "tokenise": ("worker/tokenise.py", "worker/rows.py", "tasks/*.py"),
-    "finetune": ("worker/finetune.py", "worker/seeding.py", "models/*.py"),
+    "tokenise": ("worker/tokenise.py", "worker/rows.py", "tasks/{reader}.py", *_READING),
+    "finetune": ("worker/finetune.py", "worker/seeding.py", "models/base.py", "models/{architecture}.py"),
     "quantize": ("worker/quantize.py", "backends/{backend}.py", "backends/*_*.py", "approaches/*.py", "models/*.py"),
     "evaluate": ("worker/evaluate.py", "worker/seeding.py", "worker/rows.py"),
     "score": ("worker/score.py", "tasks/score.py", "tasks/metrics/*/*.py"),
@@ -64,15 +66,17 @@ def stage_keys(
 
 
 def _key(stage: str, cell: Cell, *parts: Any) -> str:
-    return digest([stage, code_digest(_CODE[stage], cell.backend.name), parts])
+    names = {"backend": cell.backend.name, "reader": cell.task.reader, "architecture": cell.model.architecture}
+    patterns = tuple(pattern.format(**names) for pattern in _CODE[stage])
+    return digest([stage, code_digest(patterns), parts])
 
 
 @functools.cache
-def code_digest(patterns: Sequence[str], backend: str) -> str:
-    """Return a digest of the source files that `patterns` (relative to the package) name."""
+def code_digest(patterns: Sequence[str]) -> str:
+    """Return a digest of the source files that `patterns` (relative to the package) name, as first read."""
     package = Path(harness.__file__).parent
     total = hashlib.sha256()
     for pattern in patterns:
-        for path in sorted(package.glob(pattern.format(backend=backend))):
+        for path in sorted(package.glob(pattern)):
             total.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes())
     return total.hexdigest()

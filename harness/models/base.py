@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
     from harness.plan.config import ModelConfig
 
+#: What transformers says of a file that is there but is not JSON, or holds no weights.
+_UNREADABLE = ("not a valid JSON", "Unable to load weights")
+
+#: The files that a tokenizer can be made of.
+_TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model")
+
 
 def architecture(name: str) -> ModuleType:
     """Return the module of this folder that loads `name`; ``bad_config`` when there is none."""
@@ -37,6 +43,8 @@ def origin(folder: Path | None, model: ModelConfig) -> tuple[str, dict[str, Any]
     if folder is not None:
         if not folder.is_dir():
             raise StageError("missing_file", f"{folder}: no such model folder")
+        if not (folder / "config.json").is_file():
+            raise StageError("missing_file", f"{folder}: has no config.json, so it is no model's folder")
         return str(folder), {"trust_remote_code": model.trust_remote_code, "local_files_only": True}
     if model.source.hub_id is None:
         raise StageError("bad_config", f"model {model.name}: model.source names neither package, hub_id nor path")
@@ -55,7 +63,8 @@ def named_errors(folder: Path | None, model: ModelConfig) -> Iterator[None]:
             raise
         message = f"{where}: {_line(error)}"
         if folder is not None:
-            raise StageError("missing_file", message) from error
+            unreadable = any(words in str(error) for words in _UNREADABLE)
+            raise StageError("damaged" if unreadable else "missing_file", message) from error
         offline = "connect" in str(error) or "offline" in str(error)
         raise StageError("no_network" if offline else "no_package", message) from error
     except ValueError as error:
@@ -70,10 +79,18 @@ def named_errors(folder: Path | None, model: ModelConfig) -> Iterator[None]:
 
 
 def load_tokenizer(folder: Path | None, model: ModelConfig) -> PreTrainedTokenizerBase:
-    """Return the model's tokenizer."""
+    """Return the model's tokenizer.
+
+    Raises
+    ------
+    StageError : ``missing_file``, and as :func:`named_errors`.
+    """
     from transformers import AutoTokenizer
 
     where, keywords = origin(folder, model)
+    if folder is not None and not any(path for pattern in _TOKENIZER_FILES for path in folder.glob(pattern)):
+        # transformers would ask for packages that could make one of a file it does not have either.
+        raise StageError("missing_file", f"{folder}: has no tokenizer, such as tokenizer.json or vocab.txt")
     with named_errors(folder, model):
         return AutoTokenizer.from_pretrained(where, **keywords)
 

@@ -44,12 +44,13 @@ def load(folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed
     if folder is not None and list(folder.glob("*.safetensors")):
         keywords["use_safetensors"] = True
     if not model.fine_tuned:
-        keywords |= _head_config(labels) | {"ignore_mismatched_sizes": True}
+        keywords |= _head_config(labels)
     torch.manual_seed(seed)
     with named_errors(folder, model):
         # Where there are only .bin files, transformers reads them with weights_only=True: no pickled code is run.
+        # Misshapen weights are ignored here to be told, by name, below.
         network, loaded = AutoModelForSequenceClassification.from_pretrained(
-            where, dtype=torch.float32, output_loading_info=True, **keywords
+            where, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True, **keywords
         )
     _require_weights(loaded, model, network)
     if model.fine_tuned:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -66,9 +67,6 @@ def check(splits: dict[str, Dataset], task: TaskConfig) -> Checked:
     if task.kind == "regression":
         return _check_numbers(train, evaluation, task, leaked)
     labels, (train_indices, evaluation_indices) = _classes(train, evaluation, task)
-    if len(set(train_indices)) < 2:
-        only = labels[train_indices[0]]
-        raise StageError("bad_data", f"task {task.name}: every training row has the one label '{only}'")
     from datasets import ClassLabel
 
     train, evaluation = (
@@ -87,12 +85,18 @@ def texts(rows: Dataset) -> list[tuple[str, ...]]:
 def _require_values(rows: Dataset, where: str) -> None:
     for name in rows.column_names:
         values = list(rows[name])
-        missing = [row for row, value in enumerate(values) if value is None or value != value]
+        missing = [row for row, value in enumerate(values) if _absent(value, name)]
         if missing:
             raise StageError("bad_data", f"{where}: {len(missing)} rows have no {name}, the first is row {missing[0]}")
         if name != "label" and not all(isinstance(value, str) for value in values):
             kind = next(type(value).__name__ for value in values if not isinstance(value, str))
             raise StageError("bad_data", f"{where}: column {name} holds {kind}, not text")
+
+
+def _absent(value: Any, column: str) -> bool:
+    # A CSV cannot tell an empty field from a missing one, and no class has an empty name.
+    blank = column == "label" and isinstance(value, str) and not value.strip()
+    return value is None or value != value or blank
 
 
 def _without_leaks(train: Dataset, evaluation: Dataset, task: TaskConfig) -> tuple[Dataset, int]:
@@ -132,11 +136,13 @@ def _classes(train: Dataset, evaluation: Dataset, task: TaskConfig) -> tuple[tup
     seen = set(names[0])
     if task.labels is not None:
         labels = tuple(str(label) for label in task.labels)
-        names = [_by_index(split, labels) for split in names]
+        names = _by_index(names, labels)
         source = "task.labels"
     else:
         labels = getattr(train.features["label"], "names", None) or sorted(seen, key=_natural)
         labels, source = tuple(labels), "the training split"
+    if len(set(names[0])) == 1:  # said first: it is why the evaluation rows have labels that training does not
+        raise StageError("bad_data", f"task {task.name}: every training row has the one label '{names[0][0]}'")
     known = set(labels) if task.labels is not None else seen
     for where, split in zip(("training", "evaluation"), names, strict=True):
         unknown = sorted(set(split) - known)
@@ -170,15 +176,19 @@ def _name(value: Any, task: TaskConfig) -> str:
     return str(value)
 
 
-def _by_index(names: list[str], labels: tuple[str, ...]) -> list[str]:
-    """Give integer labels the names that stand at their places, where the integers themselves are not names."""
-    if set(names) <= set(labels):
-        return names
+def _by_index(splits: list[list[str]], labels: tuple[str, ...]) -> list[list[str]]:
+    """Give integer labels the names that stand at their places, where the integers themselves are not names.
+
+    Both splits are read in the same way, though one of them may not have every label.
+    """
+    seen = set().union(*splits)
     places = {str(index): label for index, label in enumerate(labels)}
-    return [places.get(name, name) for name in names] if set(names) <= set(places) else names
+    if seen <= set(labels) or not seen <= set(places):
+        return splits
+    return [[places[name] for name in names] for names in splits]
 
 
 def _natural(label: str) -> tuple[bool, int, str]:
     """Sort key: numbers by value, before names by letter."""
-    number = label.lstrip("-").isdigit()
+    number = re.fullmatch("-?[0-9]+", label) is not None
     return (not number, int(label) if number else 0, label)

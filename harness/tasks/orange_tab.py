@@ -48,8 +48,11 @@ def _table(paths: list[Path], task: TaskConfig) -> Dataset:
     texts: list[str] = []
     labels: list[str] = []
     for path in paths:
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.reader(stream, delimiter="\t"))
+        try:
+            with path.open(encoding="utf-8", newline="") as stream:
+                rows = list(csv.reader(stream, delimiter="\t"))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise StageError("bad_data", f"{path.name}: {error}") from error
         if len(rows) < 3:
             raise StageError(
                 "bad_data", f"{path.name}: has {len(rows)} rows, a .tab file starts with three header rows"

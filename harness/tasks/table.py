@@ -49,8 +49,11 @@ def _file_split(source: Path, name: str, task: TaskConfig) -> Dataset:
         tables = [_arrow(path, task) for path in paths]
         return Dataset(pyarrow.concat_tables(tables, promote_options="default"))
     except (pyarrow.ArrowException, UnicodeDecodeError) as error:
-        first_line = str(error).splitlines()[0]
-        raise StageError("bad_data", f"{paths[0].name}: {first_line}") from error
+        raise StageError("bad_data", f"{paths[0].name}: {_line(error)}") from error
+    except OSError as error:
+        if error.errno is not None:  # the operating system's own, such as a file that may not be read
+            raise
+        raise StageError("bad_data", f"{paths[0].name}: {_line(error)}") from error
 
 
 def _arrow(path: Path, task: TaskConfig) -> pyarrow.Table:

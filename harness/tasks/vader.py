@@ -6,8 +6,11 @@ ICWSM 2014. The sentences are those of Pang and Lee (2005), but the labels are n
 
 from __future__ import annotations
 
+import gzip
 import io
+import math
 import tarfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from harness.plan.config import TaskConfig
 
 MEMBER = "movieReviewSnippets_GroundTruth.txt"
+
+_GZIP = b"\x1f\x8b"
 
 
 def read(source: Path | None, task: TaskConfig) -> dict[str, Dataset]:
@@ -50,6 +55,8 @@ def read(source: Path | None, task: TaskConfig) -> dict[str, Dataset]:
             value = float(rating)
         except ValueError as error:
             raise StageError("bad_data", f"{MEMBER}, line {number}: want id, rating and text by tabs") from error
+        if not math.isfinite(value):
+            raise StageError("bad_data", f"{MEMBER}, line {number}: the rating is {rating}, want a number")
         if abs(value) >= smallest:
             rows.setdefault(text.strip(), value)
     labels = list(rows.values()) if regression else ["positive" if value > 0 else "negative" for value in rows.values()]
@@ -66,15 +73,19 @@ def _text(source: Path) -> str:
     if not source.exists():
         raise StageError("missing_file", f"{source}: no such file")
     try:
-        if tarfile.is_tarfile(source):
-            with tarfile.open(source) as archive:
+        content = source.read_bytes()
+        if content.startswith(_GZIP):
+            # The whole of it first: tarfile stops after a member, before the checksum at the archive's end.
+            content = gzip.decompress(content)
+        if tarfile.is_tarfile(io.BytesIO(content)):
+            with tarfile.open(fileobj=io.BytesIO(content)) as archive:
                 # macOS leaves "._" companions of the same ending in archives.
                 members = [item for item in archive.getmembers() if Path(item.name).name == MEMBER and item.isfile()]
                 if not members:
                     raise StageError("missing_file", f"{source}: no member {MEMBER}")
-                return archive.extractfile(members[0]).read().decode()
-        return source.read_bytes().decode()
+                content = archive.extractfile(members[0]).read()
+        return content.decode()
     except UnicodeDecodeError as error:
         raise StageError("bad_data", f"{source}: not UTF-8 text: {error}") from error
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile) as error:
         raise StageError("damaged", f"{source}: {error}") from error

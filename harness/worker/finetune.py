@@ -68,7 +68,7 @@ def train(network: PreTrainedModel, rows: Rows, config: FineTuneConfig, report: 
     Raises
     ------
     StageError : ``nan`` when a loss is not finite, ``bad_config`` when the config asks for no step at all or freezes
-        everything.
+        weights that are not there.
     """
     import torch
 

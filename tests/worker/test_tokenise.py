@@ -1,0 +1,209 @@
+"""The stage `tokenise`: the tokens, and fingerprints that are the same everywhere and miss no change."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.errors import StageError
+from harness.plan.config import SplitConfig, TaskConfig
+from harness.worker.rows import Rows
+from harness.worker.tokenise import CHUNK_ROWS, facts, reader
+from tests.backend_env import environment_python, run_in
+
+pytestmark = pytest.mark.backend("torch")
+
+WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "good", "bad", "film", "##s")
+PAD, UNK, CLS, SEP = range(4)
+A, GOOD, BAD, FILM, PLURAL = range(5, 10)
+
+_STAGE = """
+import io
+from pathlib import Path
+from types import SimpleNamespace
+import datasets
+from transformers import BertTokenizerFast
+from harness.models.base import load_tokenizer
+from harness.plan.cell import from_dict
+from harness.plan.config import ModelConfig, TaskConfig
+from harness.worker import tokenise
+from harness.worker.channel import Report
+
+base, out, cases, vocabularies = Path(ARGS[0]), Path(ARGS[1]), ARGS[2], ARGS[3]
+for name, (words, length) in vocabularies.items():
+    folder = out / "models" / name
+    folder.mkdir(parents=True)
+    (folder / "vocab.txt").write_text("\\n".join(words))
+    BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=length).save_pretrained(folder)
+    (folder / "config.json").write_text('{"model_type": "bert"}')
+found = {}
+for name, (data, model, task) in cases.items():
+    (out / name).mkdir()
+    spec = {"inputs": {"task": str(base / data), "model": str(out / "models" / model)}, "out": str(out / name)}
+    cell = SimpleNamespace(task=from_dict(TaskConfig, task), model=ModelConfig(name="tiny"))
+    found[name] = tokenise.run(spec, cell, Report(io.StringIO()))
+kept = datasets.load_from_disk(str(out / "plain" / tokenise.DATASET_FOLDER))
+found["kept"] = {split: [list(rows["text"]), list(rows["label"])] for split, rows in kept.items()}
+tokenizer = load_tokenizer(out / "models" / "words", ModelConfig(name="tiny"))
+before = tokenise.tokenizer_fingerprint(tokenizer)
+tokenizer(["a film", "a"], padding=True, truncation=True, max_length=3)
+found["tokenizer"] = [before, tokenise.tokenizer_fingerprint(tokenizer)]
+print(json.dumps(found))
+"""
+
+TRAIN = [("a good film", "yes"), ("a bad film", "no"), ("good films", "yes"), ("bad bad bad bad bad bad bad", "no")]
+EVALUATION = [("a good bad film", "no"), ("odd film", "yes")]
+
+
+def write(folder: Path, train: list[tuple[str, ...]], evaluation: list[tuple[str, ...]], header: str) -> None:
+    folder.mkdir()
+    for name, rows in (("train", train), ("test", evaluation)):
+        with (folder / f"{name}.csv").open("w", newline="") as stream:
+            csv.writer(stream).writerows([header.split(","), *rows])
+
+
+def task(**fields: Any) -> dict[str, Any]:
+    split = SplitConfig(train="train", evaluation="test")
+    return dataclasses.asdict(TaskConfig(name="words", split=split, **{"max_length": 6, **fields}))
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("tokenise")
+    write(base / "plain", TRAIN, EVALUATION, "text,label")
+    write(base / "changed", [("a goof film", "yes"), *TRAIN[1:]], EVALUATION, "text,label")
+    write(base / "moved", [TRAIN[1], TRAIN[0], *TRAIN[2:]], EVALUATION, "text,label")
+    write(base / "relabelled", [(TRAIN[0][0], "no"), *TRAIN[1:]], EVALUATION, "text,label")
+    write(base / "pairs", [("a", "good film", "1"), ("bad", "film", "0")], [("a", "a", "1")], "text,other,label")
+    # Longer than a chunk, and each row told from its neighbours by its length.
+    many = [("film " * (1 + row % 7) + f"u{row}", str(row % 2)) for row in range(2 * CHUNK_ROWS + 1)]
+    write(base / "many", many, [("film", "1")], "text,label")
+    write(base / "numbers", [("a film", "0.5"), ("good", "-2")], [("bad", "1"), ("a", "3")], "text,label")
+    return base
+
+
+def run(base: Path, out: Path, names: tuple[str, ...]) -> dict[str, Any]:
+    cases = {
+        "plain": ("plain", "words", task()),
+        "changed": ("changed", "words", task()),
+        "moved": ("moved", "words", task()),
+        "relabelled": ("relabelled", "words", task()),
+        "other order": ("plain", "words", task(labels=("yes", "no"))),
+        "other words": ("plain", "more", task()),
+        "short model": ("plain", "short", task()),
+        "pairs": ("pairs", "words", task(text_pair="other")),
+        "many": ("many", "words", task(max_length=16)),
+        "numbers": ("numbers", "words", task(kind="regression")),
+    }
+    vocabularies = {"words": (WORDS, 32), "more": ((*WORDS, "odd"), 32), "short": (WORDS, 4)}
+    chosen = {name: cases[name] for name in names or cases}
+    return run_in(environment_python("torch"), _STAGE, base, out, chosen, vocabularies)
+
+
+@pytest.fixture(scope="module")
+def done(base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    out = tmp_path_factory.mktemp("tokenised")
+    return out, run(base, out, ())
+
+
+def ids(rows: Rows) -> list[list[int]]:
+    return [part.tolist() for part in np.split(rows.input_ids, rows.offsets[1:-1])]
+
+
+def test_tokens_are_those_of_the_vocabulary_cut_to_the_tasks_length(done):
+    rows = Rows.load(done[0] / "plain" / "train.npz")
+    assert ids(rows) == [
+        [CLS, A, GOOD, FILM, SEP],
+        [CLS, A, BAD, FILM, SEP],
+        [CLS, GOOD, FILM, PLURAL, SEP],
+        [CLS, BAD, BAD, BAD, BAD, SEP],
+    ]
+    assert rows.labels.tolist() == [1, 0, 1, 0]
+    assert rows.pad_id == PAD
+    assert done[1]["plain"]["labels"] == ["no", "yes"]
+    assert facts(done[0] / "plain") == {"kind": "classification", "labels": ["no", "yes"], "max_length": 6}
+
+
+def test_the_evaluation_rows_are_those_of_the_result(done):
+    rows = Rows.load(done[0] / "plain" / "evaluation.npz")
+    expected = {(CLS, A, GOOD, BAD, FILM, SEP): 0, (CLS, UNK, FILM, SEP): 1}
+    assert dict(zip(map(tuple, ids(rows)), rows.labels.tolist(), strict=True)) == expected
+    assert done[1]["plain"]["references"] == rows.labels.tolist()
+    assert done[1]["plain"]["rows"] == {"train": 4, "evaluation": 2}
+
+
+def test_a_models_own_limit_is_not_passed(done):
+    assert done[1]["short model"]["max_length"] == 4
+    assert max(Rows.load(done[0] / "short model" / "train.npz").lengths) == 4
+
+
+def test_a_pair_has_two_segments(done):
+    rows = Rows.load(done[0] / "pairs" / "train.npz")
+    assert ids(rows) == [[CLS, A, SEP, GOOD, FILM, SEP], [CLS, BAD, SEP, FILM, SEP]]
+    assert rows.token_type_ids.tolist() == [*(0, 0, 0, 1, 1, 1), *(0, 0, 0, 1, 1)]
+
+
+def test_rows_stay_in_order_across_chunks(done):
+    rows = Rows.load(done[0] / "many" / "train.npz")
+    numbers = np.arange(2 * CHUNK_ROWS + 1)
+    assert np.array_equal(rows.lengths, 3 + 1 + numbers % 7)
+    assert np.array_equal(rows.labels, numbers % 2)
+
+
+def test_a_regressions_labels_are_its_numbers(done):
+    rows = Rows.load(done[0] / "numbers" / "train.npz")
+    assert (rows.labels.dtype, rows.labels.tolist()) == (np.float32, [0.5, -2.0])
+    assert done[1]["numbers"]["labels"] == []
+
+
+def test_the_checked_rows_are_kept_as_a_data_set(done):
+    texts, labels = done[1]["kept"]["train"]
+    assert texts == [text for text, _ in TRAIN]
+    assert labels == [1, 0, 1, 0]
+
+
+def test_a_fingerprint_is_the_hash_of_the_rows_as_json_lines(done):
+    lines = "".join(json.dumps(list(row), separators=(",", ":")) + "\n" for row in TRAIN)
+    assert done[1]["plain"]["fingerprints"]["train"] == hashlib.sha256(lines.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("change", ["changed", "moved", "relabelled"])
+def test_one_change_of_the_data_changes_the_fingerprint_of_its_split_only(done, change):
+    before, after = done[1]["plain"]["fingerprints"], done[1][change]["fingerprints"]
+    assert after["train"] != before["train"]
+    assert after["evaluation"] == before["evaluation"]
+
+
+def test_the_order_of_the_labels_is_no_content_of_the_rows(done):
+    assert done[1]["other order"]["labels"] == ["yes", "no"]
+    assert done[1]["other order"]["fingerprints"] == done[1]["plain"]["fingerprints"]
+    assert Rows.load(done[0] / "other order" / "train.npz").labels.tolist() == [0, 1, 0, 1]
+
+
+def test_a_tokenizer_is_its_vocabulary_and_not_how_it_was_last_called(done):
+    before, after = done[1]["tokenizer"]
+    assert before == after == done[1]["plain"]["tokenizer_fingerprint"]
+    assert done[1]["other words"]["tokenizer_fingerprint"] != before
+    assert done[1]["other words"]["fingerprints"] == done[1]["plain"]["fingerprints"]
+
+
+def test_another_process_gives_the_same_fingerprints_and_the_same_bytes(base, done, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONHASHSEED", "12345")
+    again = run(base, tmp_path, ("plain",))["plain"]
+    for name in ("fingerprints", "tokenizer_fingerprint", "references"):
+        assert again[name] == done[1]["plain"][name], name
+    for name in ("train.npz", "evaluation.npz"):
+        with np.load(done[0] / "plain" / name) as first, np.load(tmp_path / "plain" / name) as second:
+            assert all(first[array].tobytes() == second[array].tobytes() for array in first.files), name
+
+
+def test_an_unknown_reader_is_named_with_the_nearest():
+    with pytest.raises(StageError, match="no 'tabel'; did you mean 'table'"):
+        reader("tabel")
