@@ -23,12 +23,12 @@ KILLED_PARENTS = 4
 
 
 def _records(project: Path) -> list[dict]:
-    (run,) = store.runs(project / "results")
+    (run,) = (path for path in store.runs(project / "results") if "-tiny-" in path.name)
     return store.read_run(run)
 
 
 def _progress(project: Path) -> int:
-    return sum(path.stat().st_size for path in (project / "results" / "runs").glob("*.jsonl"))
+    return sum(path.stat().st_size for path in (project / "results" / "runs").glob("*-tiny-*.jsonl"))
 
 
 def _start(project: Path, cache: Path) -> subprocess.Popen:
