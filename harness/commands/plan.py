@@ -20,7 +20,9 @@ LISTED_CELLS = 200
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's own options."""
-    parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    form.add_argument("--compatibility", action="store_true", help="approaches x backends and reasons, as Markdown")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,6 +30,11 @@ def run(arguments: argparse.Namespace) -> int:
     plan = make_plan(catalogue(arguments.project), arguments.overrides)
     if arguments.json:
         print(json.dumps(as_json(plan), indent=1))
+        return 0
+    if arguments.compatibility:
+        from harness.publish import compatibility  # pandas, which no other form of this command needs
+
+        print(compatibility.markdown(plan), end="")
         return 0
     console = Console()
     suite = plan.suite

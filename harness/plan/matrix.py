@@ -187,9 +187,9 @@ class _Rule:
 
 
 def option_matches(option: Option, field: str, values: Sequence[Any]) -> bool:
-    """Say whether an option is one of `values`: by its name or label, or by the value of its `field`."""
+    """Say whether an option is one of `values`: by its label, without overridden fields too, or by its `field`."""
     if not field:
-        return option.label in values or option.config.name in values
+        return option.label in values or option.label.split("[")[0] in values
     value: Any = option.config
     for part in field.split("."):
         if isinstance(value, dict):
