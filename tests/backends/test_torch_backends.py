@@ -13,7 +13,7 @@ import pytest
 from harness.approaches import mapping
 from harness.approaches.mapping import signal_to_noise_db
 from tests.backend_env import environment_python, run_in
-from tests.backends.torch_tiny import CALIBRATION, CELLS, LINEARS, TWICE
+from tests.backends.torch_tiny import CALIBRATION, CELLS, LINEARS
 
 pytestmark = pytest.mark.backend("torch")
 
@@ -23,9 +23,15 @@ from tests.backends import torch_tiny as tiny
 base = Path(ARGS[0])
 tiny.make_checkpoint(base / "checkpoint")
 made = {name: tiny.quantize(name, cell, base, base / "first" / name) for name, cell in tiny.CELLS.items()}
-for name in tiny.TWICE:
-    tiny.quantize(name, tiny.CELLS[name], base, base / "second" / name)
 print(json.dumps(made))
+"""
+
+_MAKE_ONE = """
+from pathlib import Path
+from tests.backends import torch_tiny as tiny
+base, out, name = ARGS
+tiny.quantize(name, tiny.CELLS[name], Path(base), Path(out))
+print("null")
 """
 
 _RUN = """
@@ -81,8 +87,8 @@ def scales(base: Path, name: str) -> dict[str, float]:
 @pytest.mark.parametrize("name", POST_TRAINING)
 def test_int8_logits_are_close_to_those_of_fp32(ran: dict[str, Any], name: str) -> None:
     wanted = np.array(ran["fp32 eager"]["logits"])
-    # Clipping a tenth of the weights is meant to hurt; 7 bits cost 6 dB.
-    least = {"static eager, percentile": 3, "dynamic, 7 bits": 14}.get(name, 20)
+    # Seven bits cost 6 dB; clipping is meant to hurt; a moving average over four batches clips at the first one's range.
+    least = {"dynamic, 7 bits": 14, "static eager, percentile": 6, "static fx, symmetric": 6}.get(name, 20)
     assert signal_to_noise_db(wanted, np.array(ran[name]["logits"])) > least
     assert ran[name]["logits"] != ran["fp32 eager"]["logits"]
 
@@ -193,7 +199,7 @@ def test_clipping_observers_narrow_the_range(base: Path, ran: dict[str, Any], ob
 def test_percentile_of_a_weight_is_that_of_each_of_its_rows(base: Path, ran: dict[str, Any]) -> None:
     codes, weights = stored(base, "static eager, percentile"), stored(base, "fp32 eager")
     layer = "bert.encoder.layer.0.output.dense"
-    wanted = np.percentile(np.abs(weights[f"{layer}.weight"]), 90, axis=1, method="inverted_cdf")
+    wanted = np.percentile(np.abs(weights[f"{layer}.weight"]), 97, axis=1, method="inverted_cdf")
     np.testing.assert_allclose(codes[f"{layer}.scale"], 2 * wanted / 255, rtol=1e-6)
 
 
@@ -203,12 +209,15 @@ def test_an_artefact_gives_the_same_bits_in_every_process(base: Path, ran: dict[
     assert all(again[name]["logits"] == ran[name]["logits"] for name in names)
 
 
-@pytest.mark.parametrize("name", TWICE)
-def test_an_artefact_made_twice_is_the_same_byte_for_byte(base: Path, made: dict[str, Any], name: str) -> None:
-    files = sorted(path.name for path in (base / "first" / name).iterdir())
+@pytest.mark.parametrize("name", ["dynamic", "static fx", "qat"])
+def test_another_process_makes_the_same_bytes(base: Path, made: dict[str, Any], tmp_path: Path, name: str) -> None:
+    # A process for each, as a run has it: TorchScript numbers the classes that its process has compiled so far.
+    for out in (tmp_path / "first", tmp_path / "second"):
+        run_in(environment_python("torch"), _MAKE_ONE, base, out, name)
+    files = sorted(path.name for path in (tmp_path / "first").iterdir())
     assert files
     for file in files:
-        assert (base / "first" / name / file).read_bytes() == (base / "second" / name / file).read_bytes(), file
+        assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes(), file
 
 
 def test_loading_imports_no_more_than_it_needs(ran: dict[str, Any]) -> None:

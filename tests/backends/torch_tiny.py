@@ -88,8 +88,8 @@ CELLS: dict[str, Cell] = {
     "static eager, percentile": make_cell(
         "eager",
         "static",
-        activation={"observer": "percentile", "percentile": 99.0},
-        weight={"observer": "percentile", "percentile": 90.0},
+        activation={"observer": "percentile", "percentile": 99.9},
+        weight={"observer": "percentile", "percentile": 97.0},
     ),
     "static eager, kl": make_cell("eager", "static", activation={"observer": "kl"}),
     "static eager, 7 bits": make_cell("eager", "static", activation={"reduce_range": True}),
@@ -112,9 +112,6 @@ CELLS: dict[str, Cell] = {
     ),
     "qat": make_cell("fx", "qat", activation={"observer": "moving_average"}),
 }
-
-#: Made twice, to be held against each other byte for byte.
-TWICE = ("dynamic", "static eager", "static fx", "qat")
 
 
 def make_rows(count: int, seed: int) -> Rows:
