@@ -1,0 +1,45 @@
+"""Every committed table is what its records give, byte for byte, and the README shows committed tables only."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.publish import tables
+from harness.publish.rows import heading
+from harness.publish.rows import rows as rows_of
+from harness.results import store
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+RESULTS = REPOSITORY / "results"
+RUNS = store.runs(RESULTS)
+
+
+def test_there_is_a_committed_run() -> None:
+    assert RUNS
+
+
+@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.stem)
+def test_a_table_made_again_is_the_committed_one(path: Path, tmp_path: Path) -> None:
+    lines = store.read_run(path)
+    made = tables.write(rows_of(lines), tmp_path, heading(lines, store.host_line(RESULTS, lines[0]["host"])))
+    # Parquet's bytes are those of one version of its writer.
+    for again in (one for one in made if one.suffix != ".parquet"):
+        assert again.read_bytes() == (RESULTS / "tables" / again.name).read_bytes(), again.name
+
+
+@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.stem)
+def test_a_run_comes_with_its_host_and_its_locks(path: Path) -> None:
+    header = store.read_run(path)[0]
+    assert (RESULTS / "hosts" / f"{header['host']}.json").is_file()
+    for name, lock in header["environments"].items():
+        assert (RESULTS / "environments" / f"{name}-{lock}.txt").is_file()
+
+
+def test_the_readme_shows_the_committed_table_of_the_quickstart() -> None:
+    shown = re.search(r"<!-- quickstart -->\n(.*?)<!-- end -->", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    assert shown
+    committed = {path.read_text() for path in (RESULTS / "tables").glob("*-quickstart-*.md")}
+    assert shown[1] in committed
