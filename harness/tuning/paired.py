@@ -1,0 +1,88 @@
+"""Intervals of a difference on the same rows, in NumPy alone: tuning decides inside environments without SciPy.
+
+What :mod:`harness.stats.accuracy` says of finished outcomes in the parent, this says while an evaluation goes on.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+
+#: The normal approximation of a mean is trusted from so many rows on.
+ENOUGH_ROWS = 30
+
+_HALVINGS = 60
+
+
+def difference_interval(
+    scores: np.ndarray, baseline_scores: np.ndarray, confidence: float
+) -> tuple[float, float] | None:
+    """Return the ends of the interval of ``mean(scores) - mean(baseline_scores)``, or None where there is none.
+
+    Right or wrong (0 or 1) on both sides: :func:`share_interval`. Other scores: :func:`mean_interval`.
+
+    Parameters
+    ----------
+    scores, baseline_scores : shape (rows,), in the same row order.
+    """
+    scores, baseline_scores = np.asarray(scores, np.float64), np.asarray(baseline_scores, np.float64)
+    if scores.shape != baseline_scores.shape or scores.ndim != 1 or not scores.size:
+        raise ValueError(f"want scores of the same rows, at least one: {scores.shape}, {baseline_scores.shape}")
+    if all(np.isin(side, (0.0, 1.0)).all() for side in (scores, baseline_scores)):
+        change = scores - baseline_scores
+        return share_interval(int((change > 0).sum()), int((change < 0).sum()), len(change), confidence)
+    return mean_interval(scores - baseline_scores, confidence)
+
+
+def share_interval(fixed: int, broken: int, rows: int, confidence: float) -> tuple[float, float]:
+    """Return Tango's score interval of ``(fixed - broken) / rows`` (Statistics in Medicine 17 (1998) 891-908).
+
+    It keeps its coverage with few disagreements and has a width when there is none.
+
+    Parameters
+    ----------
+    fixed, broken : rows that only the first, only the second side got right.
+    """
+    critical = NormalDist().inv_cdf((1 + confidence) / 2)
+    estimate = (fixed - broken) / rows
+
+    def end(outside: float) -> float:
+        inside = estimate
+        for _ in range(_HALVINGS):
+            middle = (inside + outside) / 2
+            if abs(score_statistic(fixed, broken, rows, middle)) > critical:
+                outside = middle
+            else:
+                inside = middle
+        return (inside + outside) / 2
+
+    return end(-1.0), end(1.0)
+
+
+def score_statistic(fixed: int, broken: int, rows: int, difference: float) -> float:
+    """Return Tango's standard normal statistic of "the true difference is `difference`"; 0 at the estimate."""
+    excess = fixed - broken - rows * difference
+    linear = (2 * rows - fixed + broken) * difference - fixed - broken
+    constant = -broken * difference * (1 - difference)
+    only_second = (math.sqrt(max(linear**2 - 8 * rows * constant, 0.0)) - linear) / (4 * rows)
+    variance = rows * (2 * only_second + difference * (1 - difference))
+    if variance <= 0.0:
+        return math.copysign(math.inf, excess) if excess else 0.0
+    return excess / math.sqrt(variance)
+
+
+def mean_interval(differences: np.ndarray, confidence: float) -> tuple[float, float] | None:
+    """Return the normal interval of a mean; None below :data:`ENOUGH_ROWS` rows or where all rows are alike.
+
+    Rows that are all alike say nothing of the next one that is not.
+    """
+    if len(differences) < ENOUGH_ROWS:
+        return None
+    error = float(np.std(differences, ddof=1)) / math.sqrt(len(differences))
+    if not (math.isfinite(error) and error > 0.0):
+        return None
+    half = NormalDist().inv_cdf((1 + confidence) / 2) * error
+    mean = float(np.mean(differences))
+    return mean - half, mean + half

@@ -1,0 +1,130 @@
+"""Linear layers of torch in INT8, made from an FP32 layer and a recipe; sizes and latencies of a network of them."""
+
+from __future__ import annotations
+
+import copy
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch.ao.nn import quantized
+from torch.ao.nn.quantized import dynamic
+from torch.ao.quantization import QuantWrapper
+
+from harness.approaches.mapping import Mapping as Quantization
+from harness.approaches.mapping import codes
+from harness.backends.torch_artefact import DynamicLinear
+from harness.errors import StageError
+from harness.plan.config import QuantizerConfig
+from harness.tuning.ranges import by_scheme
+
+#: A latency is the median of so many runs after so many that are not counted.
+WARM_UP_RUNS = 5
+TIMED_RUNS = 15
+
+
+class Bfloat16Linear(torch.nn.Linear):
+    """A linear layer that computes in bfloat16 between an FP32 input and an FP32 output."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.to(torch.bfloat16)).to(x.dtype)
+
+
+def bfloat16_layer(linear: torch.nn.Linear) -> Bfloat16Linear:
+    """Return a layer with the weights of `linear` rounded to bfloat16."""
+    layer = copy.deepcopy(linear).to(torch.bfloat16).requires_grad_(False)
+    layer.__class__ = Bfloat16Linear
+    return layer
+
+
+def linears(network: torch.nn.Module) -> dict[str, torch.nn.Linear]:
+    """Return the layers of `network` that have an INT8 form, by name."""
+    # The output projection of torch's own MultiheadAttention is never called: its weight is read.
+    unfit = torch.nn.modules.linear.NonDynamicallyQuantizableLinear
+    found = {name: module for name, module in network.named_modules() if isinstance(module, torch.nn.Linear)}
+    return {name: module for name, module in found.items() if name and not isinstance(module, unfit)}
+
+
+def quantized_weight(linear: torch.nn.Linear, config: QuantizerConfig) -> torch.Tensor:
+    """Return the codes of a layer's weight as a quantized tensor.
+
+    Raises
+    ------
+    StageError : ``bad_config`` for what torch's linear kernels do not take, ``nan`` for a weight that is not finite.
+    """
+    if config.dtype != "int8" or config.observer != "minmax":
+        raise StageError("bad_config", f"weight: dtype={config.dtype}, observer={config.observer}: want int8, minmax")
+    weight = linear.weight.detach().float()
+    if not torch.isfinite(weight).all():
+        raise StageError("nan", "a weight is not finite")
+    per_channel = config.granularity == "per_channel"
+    low, high = (weight.amin(1), weight.amax(1)) if per_channel else (weight.min(), weight.max())
+    found = by_scheme(config.scheme)(low.numpy(), high.numpy(), codes("int8", config.reduce_range))
+    scale, zero_point = torch.from_numpy(np.asarray(found.scale)), torch.from_numpy(np.asarray(found.zero_point))
+    if not per_channel:
+        return torch.quantize_per_tensor(weight, float(scale), int(zero_point), torch.qint8)
+    # torch clamps to all 8 bits; a range of 7 needs its own clamp, in real numbers.
+    if config.reduce_range:
+        ends = [(end - zero_point) * scale for end in (found.codes.smallest, found.codes.largest)]
+        weight = torch.clamp(weight, ends[0][:, None].float(), ends[1][:, None].float())
+    return torch.quantize_per_channel(weight, scale, zero_point, 0, torch.qint8)
+
+
+def static_layer(
+    linear: torch.nn.Linear, weight: torch.Tensor, entering: Quantization, leaving: Quantization
+) -> torch.nn.Module:
+    """Return the layer that quantizes its input, multiplies in INT8 and dequantizes, as eager mode converts to."""
+    layer = quantized.Linear(linear.in_features, linear.out_features, bias_=linear.bias is not None)
+    layer.set_weight_bias(weight, None if linear.bias is None else linear.bias.detach().float())
+    layer.scale, layer.zero_point = float(leaving.scale), int(leaving.zero_point)
+    wrapper = QuantWrapper(torch.nn.Identity())
+    wrapper.quant = quantized.Quantize(float(entering.scale), int(entering.zero_point), torch.quint8)
+    wrapper.dequant = quantized.DeQuantize()
+    wrapper.module = layer
+    return wrapper.eval()
+
+
+def dynamic_layer(linear: torch.nn.Linear, weight: torch.Tensor, reduce_range: bool) -> torch.nn.Module:
+    """Return the layer that finds the range of each input itself."""
+    layer = DynamicLinear(
+        linear.in_features, linear.out_features, bias_=linear.bias is not None, reduce_range=reduce_range
+    )
+    layer.set_weight_bias(weight, None if linear.bias is None else linear.bias.detach().float())
+    return layer.eval()
+
+
+def with_layers(network: torch.nn.Module, layers: Mapping[str, torch.nn.Module]) -> torch.nn.Module:
+    """Return a copy of `network` in which `layers` stand in the places they name; all other tensors are shared."""
+    shared = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
+    replica = copy.deepcopy(network, shared)
+    for name, layer in layers.items():
+        replica.set_submodule(name, layer)
+    return replica.eval()
+
+
+def size_bytes(network: torch.nn.Module) -> int:
+    """Return the bytes of all weights and buffers; of quantized weights the codes with scales and zero points."""
+    tensors = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
+    total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    for module in network.modules():
+        if isinstance(module, (quantized.Linear, dynamic.Linear)):
+            weight, bias = module.weight(), module.bias()
+            channels = weight.shape[0] if weight.qscheme() == torch.per_channel_affine else 1
+            # A scale and a zero point of 8 bytes each.
+            total += weight.numel() + 16 * channels + (0 if bias is None else bias.numel() * bias.element_size())
+    return total
+
+
+def latency_ns(run: Callable[[], Any]) -> float:
+    """Return the median time of `run` in nanoseconds, warmed up."""
+    for _ in range(WARM_UP_RUNS):
+        run()
+    samples = []
+    for _ in range(TIMED_RUNS):
+        started = time.perf_counter_ns()
+        run()
+        samples.append(time.perf_counter_ns() - started)
+    return float(statistics.median(samples))

@@ -1,0 +1,255 @@
+"""A torch model with linear layers as the subject of a search: calibrated once, every recipe derived from that.
+
+Works on any module. A batch is a dict of tensors for keyword arguments (labels among them are left out), a tensor, or a
+tuple or list whose first item is one of these.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from harness.approaches.mapping import codes
+from harness.approaches.observers import MagnitudeHistogram
+from harness.errors import StageError, nearest
+from harness.plan.config import QuantizerConfig
+from harness.tuning.errors import TuningError
+from harness.tuning.ranges import mapping
+from harness.tuning.recipe import Recipe, whole_model
+from harness.tuning.subject import Decided, Evaluated
+from harness.tuning.torch_layers import (
+    bfloat16_layer,
+    dynamic_layer,
+    latency_ns,
+    linears,
+    quantized_weight,
+    size_bytes,
+    static_layer,
+    with_layers,
+)
+
+#: Evaluates a model; may end early when the second argument says so, asked with the scores of the rows seen so far.
+Evaluate = Callable[[torch.nn.Module, Decided], Evaluated]
+
+_LABELS = ("labels", "label", "label_ids", "start_positions", "end_positions")
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What the calibration rows showed: histograms at ``NAME.input`` and ``NAME.output``, multiplications per op."""
+
+    histograms: Mapping[str, MagnitudeHistogram]
+    multiplications: Mapping[str, int]
+
+
+def call(network: torch.nn.Module, batch: Any) -> Any:
+    """Run `network` on a batch without gradients."""
+    if isinstance(batch, (tuple, list)):
+        batch = batch[0]
+    with torch.no_grad():
+        if isinstance(batch, Mapping):
+            return network(**{name: value for name, value in batch.items() if name not in _LABELS})
+        return network(batch)
+
+
+def calibrate(network: torch.nn.Module, batches: Iterable[Any]) -> Calibrated:
+    """Show `network` each batch once and keep what enters and leaves its linear layers.
+
+    Raises
+    ------
+    StageError : ``nan`` when a value is not finite, ``bad_data`` when no linear layer was used.
+    """
+    histograms: dict[str, MagnitudeHistogram] = {}
+    multiplications: dict[str, int] = {}
+
+    def observe(name: str, module: torch.nn.Linear, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        for place, tensor in (("input", inputs[0]), ("output", output)):
+            histogram = histograms.setdefault(f"{name}.{place}", MagnitudeHistogram())
+            histogram.add(tensor.detach().float().numpy())
+        products = inputs[0].numel() * module.out_features
+        multiplications[name] = multiplications.get(name, 0) + products
+
+    hooks = [
+        module.register_forward_hook(functools.partial(observe, name)) for name, module in linears(network).items()
+    ]
+    try:
+        for batch in batches:
+            call(network, batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not multiplications:
+        raise StageError("bad_data", "calibration: the model used no floating-point linear layer on these rows")
+    return Calibrated(histograms, multiplications)
+
+
+class TorchSubject:
+    """See :class:`harness.tuning.subject.Subject`.
+
+    Parameters
+    ----------
+    network : FP32; never changed.
+    calibrated : of that network.
+    proxy_batches : the rows that divergence is taken on; the first also times a forward pass.
+    evaluate : makes the metrics, with `latency_ns`, `size_bytes` and `measured` left to this class.
+    measures : functions of a model, by the name of the objective they measure.
+    bfloat16_fallback : ops that fall back run in bfloat16 instead of FP32.
+    reference : the FP32 network that evaluations are held against, where `network` is not it (after QAT).
+    """
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        calibrated: Calibrated,
+        proxy_batches: Sequence[Any],
+        evaluate: Evaluate,
+        measures: Mapping[str, Callable[[torch.nn.Module], float]] | None = None,
+        bfloat16_fallback: bool = False,
+        reference: torch.nn.Module | None = None,
+    ):
+        self._network = network.eval()
+        self._reference = network if reference is None else reference.eval()
+        self._calibrated = calibrated
+        self._batches = list(proxy_batches)
+        self._evaluate = evaluate
+        self._measures = measures or {}
+        self._bfloat16 = bfloat16_fallback
+        there = linears(network)
+        self._linears = {name: there[name] for name in there if name in calibrated.multiplications}
+        self._expected = [_distributions(call(self._network, batch)) for batch in self._batches]
+        self._variances = [float(torch.cat(outputs).var()) for outputs in zip(*self._expected, strict=True)]
+        self._layers: dict[tuple[Any, ...], Any] = {}
+
+    def ops(self) -> list[str]:
+        """Return the linear layers that calibration saw at work."""
+        return list(self._linears)
+
+    def saving(self, op: str) -> float:
+        """Return the multiplications that `op` did on the calibration rows, which its latency goes with."""
+        return float(self._calibrated.multiplications[op])
+
+    def baseline(self) -> Evaluated:
+        """Evaluate FP32 in full."""
+        return self._measured(self._reference, self._evaluate(self._reference, lambda scores: False))
+
+    def evaluate(self, recipe: Recipe, decided: Decided) -> Evaluated:
+        """Evaluate a candidate."""
+        network = self.build(recipe)
+        return self._measured(network, self._evaluate(network, decided))
+
+    def divergence(self, recipe: Recipe) -> float:
+        """Return the mean Kullback-Leibler divergence of the candidate's predictions from FP32's, in nats a row.
+
+        For a single output, which is no distribution: the mean squared difference over FP32's variance.
+        """
+        network = self.build(recipe)
+        total, rows = 0.0, 0
+        for batch, expected in zip(self._batches, self._expected, strict=True):
+            for wanted, found, variance in zip(
+                expected, _distributions(call(network, batch)), self._variances, strict=True
+            ):
+                total += _distance(wanted, found, variance)
+                rows += len(wanted)
+        return total / rows
+
+    def build(self, recipe: Recipe) -> torch.nn.Module:
+        """Return the network that a recipe describes: real INT8 layers, nothing calibrated again.
+
+        Raises
+        ------
+        StageError : ``bad_config`` for a recipe that torch cannot run, or an op that is not there.
+        """
+        for op in recipe.fallback:
+            if op not in self._linears:
+                raise StageError("bad_config", f"fallback: no linear layer '{op}'{nearest(op, self._linears)}")
+        layers = {op: self._layer(op, recipe.approach) for op in self._linears if op not in recipe.fallback}
+        if self._bfloat16:
+            for op in recipe.fallback:
+                layers[op] = self._cached(("bf16", op), lambda op=op: bfloat16_layer(self._linears[op]))
+        return with_layers(self._network, layers)
+
+    def _layer(self, op: str, approach: Mapping[str, Any]) -> torch.nn.Module:
+        method = approach["method"]
+        activation, weight = QuantizerConfig(**approach["activation"]), QuantizerConfig(**approach["weight"])
+        linear = self._linears[op]
+        packed = self._cached(("weight", op, weight), lambda: quantized_weight(linear, weight))
+        if method == "dynamic":
+            return dynamic_layer(linear, packed, activation.reduce_range)
+        if method not in ("static", "qat"):
+            raise StageError("bad_config", f"method={method}: want static, dynamic or qat")
+        wanted = codes("uint8", activation.reduce_range)
+        entering, leaving = (
+            self._cached(
+                (place, op, activation),
+                lambda place=place: mapping(activation, self._calibrated.histograms[f"{op}.{place}"], wanted),
+            )
+            for place in ("input", "output")
+        )
+        return static_layer(linear, packed, entering, leaving)
+
+    def _cached(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+        if key not in self._layers:
+            self._layers[key] = make()
+        return self._layers[key]
+
+    def _measured(self, network: torch.nn.Module, evaluated: Evaluated) -> Evaluated:
+        return Evaluated(
+            evaluated.values,
+            evaluated.rows,
+            latency_ns(lambda: call(network, self._batches[0])),
+            size_bytes(network),
+            {name: float(measure(network)) for name, measure in self._measures.items()},
+            evaluated.scores,
+        )
+
+
+def recipes(method: str) -> list[Recipe]:
+    """Return the recipes of the whole model that are worth a race, for a method of torch.
+
+    Raises
+    ------
+    TuningError : another method.
+    """
+    per_channel = QuantizerConfig(scheme="symmetric", granularity="per_channel")
+    if method == "dynamic":
+        per_tensor = QuantizerConfig(scheme="symmetric", granularity="per_tensor")
+        return [whole_model(method, QuantizerConfig(dtype="uint8"), weight) for weight in (per_channel, per_tensor)]
+    activations = [QuantizerConfig(dtype="uint8")]
+    if method == "static":
+        activations += [
+            QuantizerConfig(dtype="uint8", observer="kl"),
+            QuantizerConfig(dtype="uint8", observer="mse"),
+            QuantizerConfig(dtype="uint8", observer="percentile", percentile=99.99),
+            QuantizerConfig(dtype="uint8", observer="percentile", percentile=99.9),
+            QuantizerConfig(dtype="uint8", scheme="symmetric"),
+        ]
+    elif method != "qat":
+        raise TuningError(f"method={method!r}: no such method{nearest(method, ('static', 'dynamic', 'qat'))}")
+    return [whole_model(method, activation, per_channel) for activation in activations]
+
+
+def _distance(wanted: torch.Tensor, found: torch.Tensor, variance: float) -> float:
+    """Return the divergence of all rows together."""
+    if wanted.shape[-1] == 1:
+        return float((wanted - found).square().sum()) / (variance or 1.0)
+    return float((wanted.exp() * (wanted - found)).sum())
+
+
+def _distributions(output: Any) -> list[torch.Tensor]:
+    """Return the log-probabilities of each output named logits, shape (rows, classes); a single class as it is."""
+    if isinstance(output, torch.Tensor):
+        found = [output]
+    elif isinstance(output, Mapping):
+        found = [value for name, value in output.items() if name.endswith("logits")]
+    elif isinstance(output, (tuple, list)):
+        found = [output[0]]
+    else:
+        found = [output.logits]
+    if not found:
+        raise StageError("bad_data", "the model's output has no logits")
+    rows = [logits.double().reshape(-1, logits.shape[-1]) for logits in found]
+    return [logits if logits.shape[-1] == 1 else torch.log_softmax(logits, -1) for logits in rows]
