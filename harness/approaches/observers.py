@@ -56,8 +56,8 @@ class MagnitudeHistogram:
         self.counts += np.bincount(places, minlength=BINS)
 
     def clipped(self, threshold: float) -> tuple[float, float]:
-        """Return the observed range, cut at plus and minus `threshold`."""
-        return max(self.minimum, -threshold), min(self.maximum, threshold)
+        """Return the observed range, cut at plus and minus `threshold`, which all of it may lie beyond."""
+        return min(max(self.minimum, -threshold), threshold), max(min(self.maximum, threshold), -threshold)
 
     def percentile_threshold(self, percentile: float) -> float:
         """Return the upper edge of the bin that holds the nearest-rank percentile of \\|x\\|."""

@@ -247,6 +247,12 @@ def test_an_absolute_criterion_does_not_depend_on_the_baseline():
     assert criterion(Interval(-0.02, -0.03, -0.01), 0.5, 0.04, relative=True).state == "undecided"
 
 
+def test_a_loss_of_exactly_what_is_allowed_is_within_it():
+    # 0.891 - 0.9 is a little more than -0.009 below zero in binary.
+    found = criterion(Interval(0.891 - 0.9, 0.891 - 0.9, 0.0), 0.9, 0.01)
+    assert (found.state, found.within) == ("met", True)
+
+
 def test_without_an_interval_the_criterion_is_undecided_but_read():
     found = criterion(Interval(-0.5), 0.9)
     assert (found.state, found.within) == ("undecided", False)
