@@ -139,7 +139,8 @@ def _t_interval(values: np.ndarray, confidence: float) -> tuple[float, float] | 
 def _sign_flip_p(log_ratios: np.ndarray) -> float:
     result = stats.permutation_test(
         (log_ratios,),
-        np.mean,
+        # Patterns whose means are equal but for the order of their sums are ties.
+        lambda values, axis: np.round(np.mean(values, axis=axis), 12),
         permutation_type="samples",
         n_resamples=_RESAMPLES,
         vectorized=True,

@@ -10,10 +10,8 @@ import numpy as np
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from harness.plan.config import FAILED_INVOCATIONS
 from harness.stats.estimate import Ratio
-
-#: One crash may be the neighbours' doing; a cell that crashed twice is not fit for use, whatever its other timings.
-_FAILED_INVOCATIONS = 2
 
 #: Standard errors of log-ratios below this are rounding, not spread.
 _ROUNDING = 1e-12
@@ -64,7 +62,7 @@ def cell_status(
     """
     invoked = [failure for failure in failures if failure.block is not None]
     ending = next((failure for failure in failures if failure.block is None), None)
-    if ending is None and invoked and (len(invoked) >= _FAILED_INVOCATIONS or invocations == 0):
+    if ending is None and invoked and (len(invoked) >= FAILED_INVOCATIONS or invocations == 0):
         ending = invoked[0]
     if ending is not None:
         return Status(_failure_name(ending.kind), f"{ending.stage}: {ending.message}")

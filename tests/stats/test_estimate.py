@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
@@ -104,6 +104,7 @@ def test_turning_the_sides_round_inverts_ratio_and_interval(values):
     assert there.low <= there.estimate <= there.high
 
 
+@example([0.0, 0.844, 0.82, 0.812, -0.5, -0.781, -0.594, -0.594])
 @given(st.lists(st.floats(-1, 1).map(lambda x: round(x, 3)), min_size=2, max_size=8))
 def test_sign_flip_p_is_the_share_of_sign_patterns_at_least_as_far_from_zero(log_ratios):
     found = paired_ratio(by_block(np.exp(log_ratios)), by_block(np.ones(len(log_ratios))))
