@@ -22,11 +22,9 @@ from harness.execute.schedule import Slot, schedule
 from harness.execute.stages import StageKeys, stage_keys
 from harness.execute.view import View
 from harness.plan.cell import Cell
+from harness.plan.config import FAILED_INVOCATIONS
 from harness.results import record
 from harness.results.store import RunWriter
-
-#: A cell is not measured any more after so many failed invocations: they would fail again and cost their time limits.
-FAILED_INVOCATIONS = 2
 
 
 @dataclass
