@@ -60,7 +60,7 @@ class Backend(ABC):
 
     @abstractmethod
     def inputs(self, batch: Mapping[str, np.ndarray]) -> Any:
-        """Turn int64 arrays of shape (rows, tokens) into what `forward` takes. Not timed."""
+        """Turn a batch of tokens (int64, rows x tokens) or images (float32) into what `forward` takes. Not timed."""
 
     @abstractmethod
     def forward(self, inputs: Any) -> Any:

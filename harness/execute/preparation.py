@@ -96,8 +96,8 @@ class Preparation:
         return self._contents[path]
 
     def _source(self, source: Any, where: str) -> Path | None:
-        """Return the local path of a source; None for a hub, which the child reads itself."""
-        if source.hub_id is not None:
+        """Return the local path of a source; None for a hub, which the child reads itself, and where none is named."""
+        if source.package is None and source.path is None:
             return None
         return self.sources.path(source, where=where, on_progress=lambda note: self.progress("source", 0, 1, note))
 

@@ -21,10 +21,10 @@ _READING = ("tasks/checks.py", "tasks/files.py", "tasks/splits.py")
 
 #: Stage -> the files under harness/ whose text is part of its key ({backend} and the like are the cell's).
 _CODE = {
-    "tokenise": ("worker/tokenise.py", "worker/rows.py", "tasks/{reader}.py", *_READING),
+    "tokenise": ("worker/tokenise.py", "worker/*rows.py", "tasks/{reader}.py", *_READING),
     "finetune": ("worker/finetune.py", "worker/seeding.py", "models/base.py", "models/{architecture}.py"),
     "quantize": ("worker/quantize.py", "backends/{backend}.py", "backends/*_*.py", "approaches/*.py", "models/*.py"),
-    "evaluate": ("worker/evaluate.py", "worker/seeding.py", "worker/rows.py"),
+    "evaluate": ("worker/evaluate.py", "worker/seeding.py", "worker/*rows.py"),
     "score": ("worker/score.py", "tasks/score.py", "tasks/metrics/*/*.py"),
 }
 
@@ -56,7 +56,8 @@ def stage_keys(
     shared = locks[model.environment]
     reading = dataclasses.replace(task, metric="", metric_key=None, name="", fine_tune=type(task.fine_tune)())
     tokenise = _key("tokenise", cell, shared, reading, model.source, model.architecture, contents)
-    finetune = _key("finetune", cell, shared, tokenise, model.fine_tuned, task.fine_tune, task.kind, host, cores)
+    network = (model.fine_tuned, model.options)
+    finetune = _key("finetune", cell, shared, tokenise, network, task.fine_tune, task.kind, host, cores)
     recipe = (approach, dataclasses.replace(cell.backend, name=""), cell.tuner, cell.backend.name)
     quantize = _key("quantize", cell, locks[cell.backend.environment], finetune, recipe, cell.host.isa, host, cores)
     batches = (task.evaluation_batch_size, cell.protocol.limit_evaluation)

@@ -1,13 +1,15 @@
 """What every architecture's file shares: where a model comes from, its tokenizer, and errors with a name.
 
 An architecture's file offers ``load(folder, model, labels=..., seed=...)``; it is found by ``model.architecture``.
+Where it reads images instead of tokens, it says so by ``MODALITY = "image"``; where it has no source, because it is
+built from ``model.options`` with weights from the seed, by ``BUILT = True``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -23,16 +25,37 @@ if TYPE_CHECKING:
 #: What transformers says of a file that is there but is not JSON, or holds no weights.
 _UNREADABLE = ("not a valid JSON", "Unable to load weights")
 
+_AUTO_CLASSES = {"text": "AutoModelForSequenceClassification", "image": "AutoModelForImageClassification"}
+
 #: The files that a tokenizer can be made of.
 _TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model")
 
 
 def architecture(name: str) -> ModuleType:
     """Return the module of this folder that loads `name`; ``bad_config`` when there is none."""
-    if importlib.util.find_spec(f"harness.models.{name}") is None:
-        there = [path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in ("__init__", "base")]
+    there = [path.stem for path in Path(__file__).parent.glob("*.py") if "\ndef load(" in path.read_text()]
+    if name not in there:
         raise StageError("bad_config", f"model.architecture: no '{name}'{nearest(name, there)}")
     return importlib.import_module(f"harness.models.{name}")
+
+
+@functools.cache
+def modality(name: str) -> str:
+    """Return what the architecture `name` reads, ``text`` or ``image``; ``bad_config`` when there is none."""
+    return getattr(architecture(name), "MODALITY", "text")
+
+
+@functools.cache
+def is_built(name: str) -> bool:
+    """Say whether the architecture `name` needs no source; ``bad_config`` when there is none of that name."""
+    return getattr(architecture(name), "BUILT", False)
+
+
+def auto_class(name: str) -> type:
+    """Return the class of transformers that loads any checkpoint with a head of what the architecture `name` reads."""
+    import transformers
+
+    return getattr(transformers, _AUTO_CLASSES[modality(name)])
 
 
 def origin(folder: Path | None, model: ModelConfig) -> tuple[str, dict[str, Any]]:

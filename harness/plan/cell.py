@@ -51,7 +51,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a cell is not run. `kind` is 'excluded' (the suite says so) or 'unsupported' (the backend cannot)."""
+    """Why a cell is not run. `kind` is 'excluded' (the suite says so) or 'unsupported' (it cannot run)."""
 
     kind: str
     because: str

@@ -9,6 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+#: A cell is not measured any more after so many failed invocations: one crash may be the neighbours' doing, but a cell
+#: that crashed twice is not fit for use, whatever its other timings, and would cost its time limit again and again.
+FAILED_INVOCATIONS = 2
+
 #: OmegaConf's marker of a mandatory value, spelled out so that the child needs no OmegaConf.
 MISSING = "???"
 
@@ -32,17 +36,23 @@ class SourceConfig:
     licence: str | None = None
     cite: str | None = None
 
+    @property
+    def named(self) -> list[str]:
+        """Which of the three ways are set."""
+        return [name for name in ("package", "hub_id", "path") if getattr(self, name) is not None]
+
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A pretrained or already fine-tuned encoder."""
+    """A pretrained or already fine-tuned encoder; or one that is built from `options`, which then has no source."""
 
     name: str = MISSING
     source: SourceConfig = field(default_factory=SourceConfig)
-    architecture: str = "bert"  # the file in harness/models that loads it
+    architecture: str = "bert"  # the file in harness/models that loads or builds it
     fine_tuned: bool = False  # True: it carries its own head, so nothing is trained before FP32
     trust_remote_code: bool = False
     environment: str = "torch"  # where its data are tokenised and its FP32 checkpoint is fine-tuned
+    options: dict[str, Any] = field(default_factory=dict)  # sizes of an architecture that is built
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ class TaskConfig:
     """Labelled data, what is predicted from it, and the metric."""
 
     name: str = MISSING
-    reader: str = "table"  # the file in harness/tasks that turns the source into columns text, [text_pair], label
+    reader: str = "table"  # the file in harness/tasks that gives columns text, [text_pair] or image, and label
     source: SourceConfig = field(default_factory=SourceConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     kind: str = "classification"  # or regression

@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from harness.errors import UserError, nearest
+from harness.errors import StageError, UserError, nearest
+from harness.models.base import is_built
+from harness.plan.config import ModelConfig, SourceConfig
+from harness.tasks.readers import reader
 
 #: Field (schema class . name) -> its valid words.
 WORDS: dict[str, tuple[str, ...]] = {
@@ -63,8 +66,14 @@ def check_domains(config: Any, where: str) -> None:
             check_domains(value, path)
         elif value is not None:
             _check(f"{kind}.{field.name}", value, path)
-    if kind == "SourceConfig":
-        _check_source(config, where)
+    try:
+        if kind == "ModelConfig":
+            _check_model(config, where)
+        elif kind == "TaskConfig":
+            reader(config.reader)
+            _check_source(config.source, f"{where}.source")
+    except StageError as error:
+        raise UserError(error.message) from error
 
 
 def _check(field: str, value: Any, path: str) -> None:
@@ -78,10 +87,22 @@ def _check(field: str, value: Any, path: str) -> None:
         raise UserError(f"{path}={value}: want at most {high:g}")
 
 
-def _check_source(source: Any, where: str) -> None:
-    named = [name for name in ("package", "hub_id", "path") if getattr(source, name) is not None]
-    if len(named) != 1:
-        found = " and ".join(named) or "none"
+def _check_model(model: ModelConfig, where: str) -> None:
+    name = f"architecture {model.architecture}"
+    if not is_built(model.architecture):
+        if model.options:
+            raise UserError(f"{where}.options: {', '.join(model.options)} mean nothing to {name}, which is loaded")
+        _check_source(model.source, f"{where}.source")
+    elif model.source.named:
+        found = " and ".join(model.source.named)
+        raise UserError(f"{where}.source: {name} is built from {where}.options; want no source, found {found}")
+    elif model.fine_tuned:
+        raise UserError(f"{where}.fine_tuned=true: {name} is built with random weights; want false")
+
+
+def _check_source(source: SourceConfig, where: str) -> None:
+    if len(source.named) != 1:
+        found = " and ".join(source.named) or "none"
         raise UserError(f"{where}: want exactly one of package, hub_id and path, found {found}")
     if source.package is not None and (source.sha256 is None or source.inside is None):
         raise UserError(f"{where}: package {source.package} needs sha256 and inside")

@@ -13,11 +13,13 @@ from hydra.errors import HydraException
 
 from harness.backends.base import backend_class
 from harness.errors import UserError, nearest
+from harness.models import base as models
 from harness.plan.catalogue import Catalogue
 from harness.plan.cell import Cell, Option, Reason
 from harness.plan.compose import options
 from harness.plan.config import AXES
 from harness.plan.suite import Entry, Exclusion, Suite, read_suite
+from harness.tasks import readers
 
 _AXIS_NAMES = tuple(AXES)
 
@@ -128,7 +130,7 @@ def make_plan(catalogue: Catalogue, overrides: Sequence[str]) -> Plan:
         if because is not None:
             excluded.append(Excluded(cell, Reason("excluded", because)))
             continue
-        because = backend_class(cell.backend.name).supports(cell)
+        because = misfit(cell) or backend_class(cell.backend.name).supports(cell)
         if because is not None:
             excluded.append(Excluded(cell, Reason("unsupported", because)))
         else:
@@ -168,6 +170,14 @@ def _cell(chosen: Sequence[Option]) -> Cell:
     labels = tuple(option.label for option in chosen)
     identity = hashlib.sha256("/".join(option.digest for option in chosen).encode()).hexdigest()[:16]
     return Cell("/".join(labels), identity, *(option.config for option in chosen), labels)
+
+
+def misfit(cell: Cell) -> str | None:
+    """Return one line on why no backend can run the cell, or None."""
+    reads, gives = models.modality(cell.model.architecture), readers.modality(cell.task.reader)
+    if reads == gives:
+        return None
+    return f"model {cell.model.name} reads {reads}, task {cell.task.name} gives {gives}"
 
 
 class _Rule:

@@ -124,7 +124,8 @@ def parts(frame: pd.DataFrame, heading: Heading) -> Iterator[Part]:
         latency = group.dropna(subset=["latency_batch"])
         if len(latency):
             one = latency.iloc[0]
-            title += f", latency at batch {one['latency_batch']:.0f} of {one['sequence_length']:.0f} tokens"
+            title += f", latency at batch {one['latency_batch']:.0f}"
+            title += f" of {one['sequence_length']:.0f} tokens" if pd.notna(one["sequence_length"]) else ""
         yield Part(title, group, list(_sentences(group, heading)))
 
 

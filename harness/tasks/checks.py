@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from harness.errors import StageError, nearest
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checked:
-    """Rows fit to be tokenised.
+    """Rows fit to be tokenised, or images fit to be stored.
 
     `labels` names the classes in their order (empty for a regression); the column `label` of both splits then holds
     indices into it, as a ``ClassLabel``. `leaked_rows_dropped` training rows stood in the evaluation split as well.
@@ -82,8 +85,23 @@ def texts(rows: Dataset) -> list[tuple[str, ...]]:
     return list(zip(*columns, strict=True))
 
 
+def pixels(rows: Dataset) -> np.ndarray:
+    """Return the column ``image`` as uint8, shape (rows, height, width)."""
+    return rows.select_columns(["image"]).with_format("numpy", dtype=np.uint8)[:]["image"]
+
+
+def contents(rows: Dataset) -> list[tuple[str, ...]]:
+    """Return what each row holds beside its label: its texts, or the size and the SHA-256 of its image's pixels."""
+    if "image" not in rows.column_names:
+        return texts(rows)
+    height, width = rows.features["image"].shape
+    return [(f"{height}x{width} {hashlib.sha256(image.tobytes()).hexdigest()}",) for image in pixels(rows)]
+
+
 def _require_values(rows: Dataset, where: str) -> None:
     for name in rows.column_names:
+        if name == "image":  # bytes, none of which can be missing
+            continue
         values = list(rows[name])
         missing = [row for row, value in enumerate(values) if _absent(value, name)]
         if missing:
@@ -100,8 +118,8 @@ def _absent(value: Any, column: str) -> bool:
 
 
 def _without_leaks(train: Dataset, evaluation: Dataset, task: TaskConfig) -> tuple[Dataset, int]:
-    held_out = {_stripped(row) for row in texts(evaluation)}
-    kept = [row for row, text in enumerate(texts(train)) if _stripped(text) not in held_out]
+    held_out = {_stripped(row) for row in contents(evaluation)}
+    kept = [row for row, content in enumerate(contents(train)) if _stripped(content) not in held_out]
     if not kept:
         message = f"task {task.name}: every training row also stands in the evaluation split"
         raise StageError("bad_data", message)

@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.backends.base import Backend, ExecutedPrecision, backend_class
 from harness.errors import StageError
-from harness.worker.rows import Rows
+from harness.worker.rows import Rows, load_rows
 from harness.worker.seeding import fix_threads
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
         ``bad_labels`` when the model has fewer outputs than the rows have classes.
     """
     tokenised = Path(spec["inputs"]["tokenised"])
-    rows = first_rows(Rows.load(tokenised / "evaluation.npz"), spec["options"].get("limit_evaluation"))
+    rows = first_rows(load_rows(tokenised / "evaluation.npz"), spec["options"].get("limit_evaluation"))
     backend = backend_class(cell.backend.name)()
     report.progress("evaluate", 0, len(rows), "loading")
     backend.load(Path(spec["inputs"]["artefact"]), cell)
@@ -62,14 +62,7 @@ def first_rows(rows: Rows, limit: int | None) -> Rows:
         return rows
     if limit < 1:
         raise StageError("bad_config", f"protocol.limit_evaluation={limit}: want at least 1 row")
-    tokens = int(rows.offsets[limit])
-    return dataclasses.replace(
-        rows,
-        input_ids=rows.input_ids[:tokens],
-        token_type_ids=rows.token_type_ids[:tokens],
-        offsets=rows.offsets[: limit + 1],
-        labels=rows.labels[:limit],
-    )
+    return rows.first(limit)
 
 
 def prove(executed: ExecutedPrecision, cell: Cell) -> None:

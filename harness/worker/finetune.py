@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.errors import StageError
-from harness.models.base import architecture, load_tokenizer
-from harness.worker.rows import Rows
+from harness.models.base import architecture, load_tokenizer, modality
+from harness.worker.rows import Rows, load_rows
 from harness.worker.seeding import seed_torch
 from harness.worker.tokenise import facts
 
@@ -38,7 +38,7 @@ LOSS_STEPS = 20
 
 
 def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
-    """Write a transformers checkpoint into ``spec["out"]``: config.json, model.safetensors, the tokenizer's files.
+    """Write a transformers checkpoint into ``spec["out"]``: config.json, model.safetensors, a tokenizer's files.
 
     A model that is already fine-tuned is only checked against the task's labels and written in their order.
 
@@ -54,10 +54,11 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     network = architecture(cell.model.architecture).load(folder, cell.model, labels=labels, seed=task.fine_tune.seed)
     start, losses = time.monotonic(), []
     if not cell.model.fine_tuned:
-        losses = train(network, Rows.load(tokenised / "train.npz"), task.fine_tune, report)
+        losses = train(network, load_rows(tokenised / "train.npz"), task.fine_tune, report)
     seconds = time.monotonic() - start
     network.save_pretrained(out, safe_serialization=True)
-    load_tokenizer(folder, cell.model).save_pretrained(out)
+    if modality(cell.model.architecture) == "text":
+        load_tokenizer(folder, cell.model).save_pretrained(out)
     means = [float(np.mean(losses[at : at + LOSS_STEPS])) for at in range(0, len(losses), LOSS_STEPS)]
     return {"steps": len(losses), "seconds": seconds, "losses": means}
 
@@ -105,10 +106,8 @@ def loss_of(network: PreTrainedModel, rows: Rows, indices: np.ndarray) -> torch.
 
     import torch
 
-    arrays = rows.batch(indices)
-    if "token_type_ids" not in inspect.signature(network.forward).parameters:
-        del arrays["token_type_ids"]
-    inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    taken = inspect.signature(network.forward).parameters
+    inputs = {name: torch.from_numpy(array) for name, array in rows.batch(indices).items() if name in taken}
     logits = network(**inputs).logits
     labels = torch.from_numpy(rows.labels[indices])
     if labels.is_floating_point():
@@ -152,7 +151,9 @@ def freeze(network: PreTrainedModel, prefixes: tuple[str, ...]) -> None:
     """
     encoder = dict(network.base_model.named_parameters())
     for prefix in prefixes:
-        frozen = [name for name in encoder if name.startswith(prefix)]
+        # A task names the layers of any architecture by one word; DistilBERT's own for them is ``transformer``.
+        starts = (prefix, prefix.replace("encoder.layer.", "transformer.layer."))
+        frozen = [name for name in encoder if name.startswith(starts)]
         if not frozen:
             tops = sorted({name.split(".")[0] for name in encoder})
             message = f"task.fine_tune.frozen: '{prefix}' names no weight below {', '.join(tops)}"

@@ -20,7 +20,7 @@ from harness.backends.base import Backend, backend_class
 from harness.errors import StageError
 from harness.worker import control, steady, stopwatch, system
 from harness.worker.imports import ImportClock
-from harness.worker.rows import Rows
+from harness.worker.rows import Rows, load_rows
 from harness.worker.seeding import fix_threads
 from harness.worker.tokenise import facts
 
@@ -44,14 +44,14 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     """Time ``spec["inputs"]["artefact"]`` at the protocol's latency and throughput batch sizes.
 
     ``spec["started_ns"]`` is the monotonic clock at the child's entry. The rows are those of the evaluation split,
-    padded or cut to one length; which ones is drawn from the seed and ``spec["options"]["block"]``, so all cells of a
-    block see the same.
+    texts padded or cut to one length; which ones is drawn from the seed and ``spec["options"]["block"]``, so all cells
+    of a block see the same.
 
     Returns
     -------
     dict : import_seconds (from the child's entry until the framework is there, without the control), load_seconds (of
         the model, its imports taken off), rss_loaded_bytes, threads, cores, series (role, batch_size,
-        sequence_length, steady, warmup_ns, latency_ns), control, system (before, after), timer_ns.
+        sequence_length (None for images), steady, warmup_ns, latency_ns), control, system (before, after), timer_ns.
 
     Raises
     ------
@@ -64,8 +64,10 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     fix_threads(spec["seed"], spec["threads"])
     rss_loaded_bytes = system.resident_bytes()
     tokenised = Path(spec["inputs"]["tokenised"])
-    rows = Rows.load(tokenised / "evaluation.npz")
-    length = cell.protocol.sequence_length or facts(tokenised)["max_length"]
+    rows = load_rows(tokenised / "evaluation.npz")
+    length = facts(tokenised)["max_length"]
+    if length is not None:  # images have none
+        length = cell.protocol.sequence_length or length
     cores = sorted(os.sched_getaffinity(0))
     sizes = {"latency": cell.protocol.latency_batch_size, "throughput": cell.protocol.throughput_batch_size}
     timer_ns = stopwatch.own_cost_ns()
@@ -91,7 +93,7 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     }
 
 
-def choose(rows: Rows, batch_size: int, length: int, seed: int, block: int) -> list[dict[str, np.ndarray]]:
+def choose(rows: Rows, batch_size: int, length: int | None, seed: int, block: int) -> list[dict[str, np.ndarray]]:
     """Return :data:`BATCHES` batches of rows drawn without repetition, and again from the start where rows run out.
 
     Raises

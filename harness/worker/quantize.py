@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.backends.base import backend_class
 from harness.errors import StageError
-from harness.worker.rows import Rows
+from harness.worker.rows import load_rows
 from harness.worker.seeding import seed_python
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     if because is not None:
         raise StageError("bad_config", f"{cell.key}: {because}")
     seed_python(spec["seed"])
-    train = Rows.load(Path(spec["inputs"]["tokenised"]) / "train.npz")
+    train = load_rows(Path(spec["inputs"]["tokenised"]) / "train.npz")
     start = time.monotonic()
     report.progress("quantize", 0, 1, "loading")
     provenance = backend().quantize(Path(spec["inputs"]["checkpoint"]), cell, train, Path(spec["out"]), report)

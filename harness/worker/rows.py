@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from harness.worker.image_rows import ImageRows
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,17 @@ class Rows:
         order = np.argsort(-self.lengths, kind="stable")
         return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
+    def first(self, count: int) -> Rows:
+        """Return the first `count` rows."""
+        tokens = int(self.offsets[count])
+        return dataclasses.replace(
+            self,
+            input_ids=self.input_ids[:tokens],
+            token_type_ids=self.token_type_ids[:tokens],
+            offsets=self.offsets[: count + 1],
+            labels=self.labels[:count],
+        )
+
     def save(self, path: Path) -> None:
         """Write one ``.npz`` without pickles."""
         np.savez(
@@ -69,3 +83,11 @@ class Rows:
             values = {name: arrays[name] for name in arrays.files}
         values["pad_id"] = int(values["pad_id"])
         return cls(**values)
+
+
+def load_rows(path: Path) -> Rows | ImageRows:
+    """Read the rows of a split, tokens or images, whichever the file holds; pickles are refused."""
+    with np.load(path, allow_pickle=False) as arrays:
+        if "pixels" in arrays.files:
+            return ImageRows(**{name: arrays[name] for name in arrays.files})
+    return Rows.load(path)

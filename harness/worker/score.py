@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.tasks.score import score
-from harness.worker.rows import Rows
+from harness.worker.rows import load_rows
 
 if TYPE_CHECKING:
     from harness.plan.cell import Cell
@@ -26,6 +26,6 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     """
     predictions = spec["options"]["predictions"]
     report.progress("score", 0, len(predictions), cell.task.metric)
-    rows = Rows.load(Path(spec["inputs"]["tokenised"]) / "evaluation.npz")
+    rows = load_rows(Path(spec["inputs"]["tokenised"]) / "evaluation.npz")
     references = rows.labels[: len(predictions)].tolist()
     return {"metric": score(cell.task.metric, predictions, references, cell.task)}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
+from harness.execute.stages import stage_keys
 from harness.plan.catalogue import catalogue
 from harness.plan.cell import cell_from_dict, digest
 from harness.plan.compose import environment, options
@@ -56,6 +57,11 @@ def test_custom_model_and_task_need_only_overrides(tmp_path):
         (["no equals sign"], ["is no override"]),
         (["seed=x"], ["seed=x", "whole number"]),
         (["backend=fx", "approach=ptq_dynamic"], ["no cell is left"]),
+        (["model.architecture=brt"], ["model.architecture", "no 'brt'", "did you mean 'bert'"]),
+        (["task.reader=tabel"], ["task.reader", "no 'tabel'", "did you mean 'table'"]),
+        (["model.options={hidden_size: 8}"], ["model.options", "hidden_size", "bert"]),
+        (["suite=vision", "model.source.path=/nowhere"], ["model.source", "vit", "want no source, found path"]),
+        (["suite=vision", "model.fine_tuned=true"], ["model.fine_tuned=true", "random weights"]),
     ],
 )
 def test_mistakes_are_one_clear_line_and_exit_2(overrides, words):
@@ -98,6 +104,29 @@ def test_quickstart_names_every_cell_with_a_state():
     unsupported = {item.cell.labels[2:4] for item in plan.excluded if item.reason.kind == "unsupported"}
     assert unsupported == {("qat", "eager"), ("ptq_dynamic", "fx")}
     assert plan.environments == ["torch"]
+
+
+def test_a_model_and_a_task_that_do_not_fit_are_named_for_every_backend():
+    backends = ",".join(SHIPPED.names("backend"))
+    axes = ["model=minilm,vit_tiny", "task=sentiment,fashion_mnist", "approach=fp32", f"backend={backends}"]
+    plan = make_plan(SHIPPED, ["suite=quickstart", *axes])
+    because = {}
+    for item in plan.excluded:
+        if item.reason.kind == "unsupported":
+            because.setdefault(item.cell.labels[:2], set()).add(item.reason.because)
+    assert because["minilm", "fashion_mnist"] == {"model minilm reads text, task fashion_mnist gives image"}
+    assert because["vit_tiny", "sentiment"] == {"model vit_tiny reads image, task sentiment gives text"}
+    assert {cell.labels[:2] for cell in plan.cells} == {("minilm", "sentiment"), ("vit_tiny", "fashion_mnist")}
+
+
+def test_a_built_models_options_are_part_of_its_checkpoints_key():
+    locks = {"torch": "lock"}
+    keys = [
+        stage_keys(make_plan(SHIPPED, ["suite=vision", *fields]).cells[0], locks=locks, host="h", cores=2, contents=())
+        for fields in ([], ["model.options.hidden_size=64"])
+    ]
+    assert keys[0].tokenise == keys[1].tokenise
+    assert keys[0].finetune != keys[1].finetune and keys[0].quantize != keys[1].quantize
 
 
 def test_a_comma_is_an_axis_and_a_plus_adds_to_it():

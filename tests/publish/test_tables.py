@@ -183,6 +183,15 @@ def test_markdown_says_what_the_terminal_says():
     assert "95% intervals" in text and "near the slowest" in text
 
 
+def test_images_are_not_told_in_tokens():
+    records = quickstart().records()
+    assert "latency at batch 1 of 128 tokens" in tables.markdown(rows(records), heading(records))
+    for series in (series for line in records for series in line.get("series", ())):
+        series["sequence_length"] = None
+    text = tables.markdown(rows(records), heading(records))
+    assert "latency at batch 1" in text and "tokens" not in text
+
+
 def test_correlations_are_not_percent():
     run = SampleRun(metric="matthews")
     run.accuracy(run.cell("fp32"), run.predictions(set(range(40))), value=0.8)

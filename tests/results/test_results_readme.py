@@ -13,6 +13,7 @@ import pytest
 
 from harness.errors import FAILURE_KINDS
 from harness.execute.host import Cache, Host, NumaNode
+from harness.publish.rows import COLUMNS
 from harness.results import record
 
 README = (Path(__file__).resolve().parents[2] / "results" / "README.md").read_text()
@@ -59,3 +60,11 @@ def test_each_field_of_a_host_is_named() -> None:
     for described in (Host, Cache, NumaNode):
         for field in dataclasses.fields(described):
             assert f"`{field.name}`" in text, field.name
+
+
+def test_each_column_of_a_table_is_described_with_its_type() -> None:
+    described = {}
+    for names, kind in re.findall(r"^\| (`.+?`) \| (\w+) \| .+? \|$", section("Tables"), re.MULTILINE):
+        described |= dict.fromkeys(re.findall(r"`(\w+)`", names), kind)
+    kinds = {"string": "text", "Float64": "number", "Int64": "integer", "boolean": "boolean"}
+    assert described == {name: kinds[kind] for name, kind in COLUMNS.items()}

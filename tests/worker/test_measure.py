@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from harness.plan.cell import Cell
 from harness.results import record
 from harness.worker import measure
 from harness.worker.channel import Report
+from harness.worker.image_rows import ImageRows
 from harness.worker.rows import Rows
 
 PROTOCOL = config.ProtocolConfig(
@@ -123,9 +125,8 @@ def stage(tmp_path: Path, monkeypatch):
     sys.modules.pop("slow_framework", None)
 
 
-def test_the_result_is_an_invocation_record(stage):
-    result = stage()
-    line = record.invocation(
+def record_of(result: dict[str, Any]) -> dict[str, Any]:
+    return record.invocation(
         cell="m/t/a/b",
         cell_digest="d" * 16,
         artefact="x",
@@ -138,7 +139,11 @@ def test_the_result_is_an_invocation_record(stage):
         involuntary_switches=1,
         **result,
     )
-    record.check(json.loads(record.encode(line)))
+
+
+def test_the_result_is_an_invocation_record(stage):
+    result = stage()
+    record.check(json.loads(record.encode(record_of(result))))
     assert result["import_seconds"] * 1e9 >= Matrix.imported_ns >= 100_000_000
     # The loading, but not the import before it.
     assert 50_000_000 <= result["load_seconds"] * 1e9 < Matrix.loaded_ns + Matrix.imported_ns
@@ -164,6 +169,17 @@ def test_series_have_their_batch_sizes_iterations_and_raw_samples(stage):
 def test_the_protocols_length_pads_and_cuts(stage):
     assert {call[1] for call in _calls(stage, dataclasses.replace(PROTOCOL, sequence_length=4))} == {4}
     assert {call[1] for call in _calls(stage, dataclasses.replace(PROTOCOL, sequence_length=20))} == {20}
+
+
+def test_images_have_no_length_whatever_the_protocol_says(stage, tmp_path, monkeypatch):
+    ImageRows(np.full((4, 3, 3), 255, np.uint8), np.zeros(4, np.int64)).save(tmp_path / "evaluation.npz")
+    (tmp_path / "task.json").write_text(json.dumps({"kind": "classification", "labels": ["a"], "max_length": None}))
+    # The first row of each image as tokens, all of them 1.
+    monkeypatch.setattr(Matrix, "inputs", lambda self, batch: (batch["pixel_values"][:, 0, 0].astype(int),) * 2)
+    result = stage(dataclasses.replace(PROTOCOL, sequence_length=2))
+    assert set(Matrix.calls) == {(2, 3), (5, 3)}
+    assert [series["sequence_length"] for series in result["series"]] == [None, None]
+    record.check(json.loads(record.encode(record_of(result))))
 
 
 def _calls(stage, protocol):
