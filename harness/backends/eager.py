@@ -32,7 +32,7 @@ class Backend(Contract):
 
     @staticmethod
     def supports(cell: Cell) -> str | None:
-        return recipe.unsupported(cell, METHODS)
+        return recipe.unsupported(cell, METHODS, (*recipe.ARCHITECTURES, "vit"))
 
     def quantize(self, checkpoint: Path, cell: Cell, train: Rows, out: Path, report: Report) -> dict[str, Any]:
         import torch
@@ -42,7 +42,7 @@ class Backend(Contract):
 
         prepare_process(cell)
         approach = cell.approach
-        network = load_checkpoint(checkpoint, cell, attention="sdpa")
+        network = load_checkpoint(checkpoint, cell, attention=None)
         provenance: dict[str, Any] = {}
         if approach.method == "cast":
             network = network.to(torch.bfloat16)

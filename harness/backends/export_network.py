@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from harness.plan.cell import Cell
 
+ARCHITECTURES = ("bert", "distilbert", "roberta", "electra")
+
 #: What a network may take, in the order of its exported inputs; DistilBERT takes the first two.
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
@@ -43,8 +45,8 @@ def unsupported(cell: Cell, methods: Iterable[str]) -> str | None:
         return f"approach.method={approach.method}: this backend offers {', '.join(methods)}"
     if approach.precision != PRECISION[approach.method]:
         return f"method {approach.method} executes {PRECISION[approach.method]}, not {approach.precision}"
-    if cell.model.architecture != "bert":
-        return f"model.architecture={cell.model.architecture}: the exporter was tried with bert only"
+    if cell.model.architecture not in ARCHITECTURES:
+        return f"model.architecture={cell.model.architecture}: exporting was tried with {', '.join(ARCHITECTURES)} only"
     if cell.tuner.name != "none":
         return f"tuner={cell.tuner.name}: this backend quantizes once, with the approach's own recipe"
     if backend.engine is not None:

@@ -32,7 +32,8 @@ _ACTIVATION = {
 
 def quantizer(approach: ApproachConfig, kept: Iterable[str]) -> X86InductorQuantizer:
     """Return the quantizer of an approach; modules named in `kept` stay in FP32."""
-    chosen = X86InductorQuantizer().set_global(_config(approach))
+    # Linear layers only: RoBERTa multiplies integers, the numbers of its positions, which have no range to observe.
+    chosen = X86InductorQuantizer().set_global(_config(approach)).set_function_type_qconfig(torch.mul, None)
     for name in kept:
         chosen.set_module_name_qconfig(name, None)
     return chosen

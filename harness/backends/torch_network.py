@@ -12,7 +12,7 @@ import torch
 
 from harness.backends.torch_recipe import engine
 from harness.errors import StageError
-from harness.models.base import named_errors
+from harness.models.base import auto_class, named_errors
 from harness.worker.seeding import seed_torch
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from harness.plan.cell import Cell
     from harness.worker.channel import Report
     from harness.worker.rows import Rows
+
+#: All that a batch may hold, tokens or images.
+_ARRAYS = ("input_ids", "attention_mask", "token_type_ids", "pixel_values")
 
 #: What transformers imports where it finds it, for parts that no model here needs (generation, data collators).
 _UNNEEDED = ("sklearn", "scipy", "pandas", "accelerate")
@@ -54,21 +57,20 @@ def prepare_process(cell: Cell) -> None:
     seed_torch(cell.approach.qat.seed, torch.get_num_threads())
 
 
-def load_checkpoint(checkpoint: Path, cell: Cell, attention: str) -> PreTrainedModel:
+def load_checkpoint(checkpoint: Path, cell: Cell, attention: str | None) -> PreTrainedModel:
     """Return the FP32 network of a checkpoint folder, in evaluation mode, with finite weights.
 
     Parameters
     ----------
-    attention : which implementation of transformers: ``sdpa`` (the fused kernel) or ``eager`` (which can be traced).
+    attention : which implementation of transformers: ``sdpa`` (the fused kernel) or ``eager`` (which can be traced);
+        None for the first that the architecture has.
 
     Raises
     ------
     StageError : ``nan``, or ``missing_file``, ``damaged``, ``bad_config`` when it cannot be loaded.
     """
-    from transformers import AutoModelForSequenceClassification
-
     with named_errors(checkpoint, cell.model):
-        network = AutoModelForSequenceClassification.from_pretrained(
+        network = auto_class(cell.model.architecture).from_pretrained(
             str(checkpoint), dtype=torch.float32, attn_implementation=attention, local_files_only=True
         )
     for name, parameter in network.named_parameters():
@@ -79,15 +81,17 @@ def load_checkpoint(checkpoint: Path, cell: Cell, attention: str) -> PreTrainedM
 
 def tensors(batch: Mapping[str, np.ndarray], names: tuple[str, ...]) -> dict[str, torch.Tensor]:
     """Return the arrays that a network takes as tensors that share their memory; ``position_ids`` are counted."""
-    rows, tokens = batch["input_ids"].shape
-    positions = {"position_ids": torch.arange(tokens).expand(rows, tokens)} if "position_ids" in names else {}
+    positions = {}
+    if "position_ids" in names:
+        rows, tokens = batch["input_ids"].shape
+        positions["position_ids"] = torch.arange(tokens).expand(rows, tokens)
     return {name: positions[name] if name in positions else torch.from_numpy(batch[name]) for name in names}
 
 
 def input_names(network: torch.nn.Module) -> tuple[str, ...]:
     """Return which of a batch's arrays the network takes; DistilBERT has no segments, for one."""
     taken = inspect.signature(network.forward).parameters
-    return tuple(name for name in ("input_ids", "attention_mask", "token_type_ids") if name in taken)
+    return tuple(name for name in _ARRAYS if name in taken)
 
 
 def calibrate(network: Any, names: tuple[str, ...], train: Rows, calibration: Calibration, report: Report) -> None:

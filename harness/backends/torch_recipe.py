@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.plan.config import ApproachConfig, QuantizerConfig
 
 ENGINES = ("x86", "fbgemm", "onednn")
-ARCHITECTURES = ("bert",)
+ARCHITECTURES = ("bert", "distilbert", "roberta", "electra")
 
 _PRECISION = {"none": "fp32", "cast": "bf16", "dynamic": "int8", "static": "int8", "qat": "int8"}
 
@@ -29,15 +29,15 @@ def engine(cell: Cell) -> str:
     return cell.backend.engine or ENGINES[0]
 
 
-def unsupported(cell: Cell, methods: Iterable[str]) -> str | None:
-    """Return one line on why a backend that offers `methods` cannot run the cell, or None."""
+def unsupported(cell: Cell, methods: Iterable[str], architectures: tuple[str, ...] = ARCHITECTURES) -> str | None:
+    """Return one line on why a backend that offers `methods` for `architectures` cannot run the cell, or None."""
     approach = cell.approach
     if approach.method not in methods:
         return f"approach.method={approach.method}: this backend offers {', '.join(methods)}"
     if approach.precision != _PRECISION[approach.method]:
         return f"method {approach.method} makes {_PRECISION[approach.method]}, not {approach.precision}"
-    if cell.model.architecture not in ARCHITECTURES:
-        return f"model.architecture={cell.model.architecture}: tried with {', '.join(ARCHITECTURES)} only"
+    if cell.model.architecture not in architectures:
+        return f"model.architecture={cell.model.architecture}: tried with {', '.join(architectures)} only"
     if cell.model.trust_remote_code:
         return "model.trust_remote_code: an artefact loads with the classes of transformers alone"
     if cell.tuner.name != "none":

@@ -44,7 +44,7 @@ def load(folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed
     if folder is not None and list(folder.glob("*.safetensors")):
         keywords["use_safetensors"] = True
     if not model.fine_tuned:
-        keywords |= _head_config(labels)
+        keywords |= head_config(labels)
     torch.manual_seed(seed)
     with named_errors(folder, model):
         # Where there are only .bin files, transformers reads them with weights_only=True: no pickled code is run.
@@ -52,13 +52,14 @@ def load(folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed
         network, loaded = AutoModelForSequenceClassification.from_pretrained(
             where, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True, **keywords
         )
-    _require_weights(loaded, model, network)
+    require_weights(loaded, model, network)
     if model.fine_tuned:
         _fit_head(network, labels, model)
     return network.eval()
 
 
-def _head_config(labels: Sequence[str]) -> dict[str, Any]:
+def head_config(labels: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of a config that describe a head for `labels`; empty for a regression, which has one output."""
     names = list(labels) or ["value"]
     return {
         "num_labels": len(names),
@@ -68,7 +69,7 @@ def _head_config(labels: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _require_weights(loaded: dict[str, Any], model: ModelConfig, network: PreTrainedModel) -> None:
+def require_weights(loaded: dict[str, Any], model: ModelConfig, network: PreTrainedModel) -> None:
     """Raise when weights that nothing trains would be random."""
     # transformers 5 gives a misshapen key with both shapes, 4 gives its name alone.
     misshapen = [key if isinstance(key, str) else key[0] for key in loaded["mismatched_keys"]]
@@ -88,7 +89,7 @@ def _fit_head(network: PreTrainedModel, labels: Sequence[str], model: ModelConfi
     order = match_labels(outputs, labels, model.name)
     if order != list(range(len(order))):
         _reorder(network, order)
-    for name, value in _head_config(labels).items():
+    for name, value in head_config(labels).items():
         setattr(network.config, name, value)
 
 

@@ -2,44 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import pandas as pd
 
-from harness.plan.matrix import Plan
+from harness.plan.cell import Cell
+from harness.plan.matrix import Plan, misfit
 
 
 def markdown(plan: Plan) -> str:
-    """Return a Markdown table of approaches x backends for each model, with the reasons as numbered notes below.
+    """Return Markdown tables of approaches x backends, one for all models that share it, with numbered reasons below.
 
-    An approach runs on a backend when any of its cells does. A cell that only the suite has excluded says nothing
-    about the backend, so it stays empty unless the backend says no to another cell of the pair.
+    An approach runs on a backend when any of its cells does. A cell that only the suite has excluded, or whose model
+    and task do not fit each other, says nothing about the backend, so its place may stay empty.
     """
     notes: list[str] = []
-    parts = []
+    titles: dict[str, list[str]] = {}
     for model in dict.fromkeys(cell.labels[0] for cell in _all(plan)):
-        parts += [f"**{model}**", "", _table(plan, model, notes), ""]
+        architecture = next(cell.model.architecture for cell in _all(plan) if cell.labels[0] == model)
+        titles.setdefault(_table(plan, model, notes), []).append(f"{architecture} ({model})")
+    parts = [line for table, models in titles.items() for line in (f"**{', '.join(models)}**", "", table, "")]
     return "\n".join([*parts, *(f"{number}. {note}" for number, note in enumerate(notes, start=1))]) + "\n"
 
 
-def _all(plan: Plan) -> Sequence:
-    return [*plan.cells, *(item.cell for item in plan.excluded)]
+def _all(plan: Plan) -> Iterable[Cell]:
+    cells = [*plan.cells, *(item.cell for item in plan.excluded)]
+    return [cell for cell in cells if misfit(cell) is None]
 
 
 def _table(plan: Plan, model: str, notes: list[str]) -> str:
-    marks: dict[str, dict[str, str]] = {}
-    for cell in _all(plan):
-        if cell.labels[0] == model:
-            marks.setdefault(cell.labels[2], {}).setdefault(cell.labels[3], "")
+    there = [cell for cell in _all(plan) if cell.labels[0] == model]
+    approaches, backends = (list(dict.fromkeys(cell.labels[place] for cell in there)) for place in (2, 3))
+    marks = pd.DataFrame("", index=pd.Index(approaches, name="approach"), columns=backends)
     for item in plan.excluded:
-        _, _, approach, backend = item.cell.labels[:4]
-        if item.cell.labels[0] == model and item.reason.kind == "unsupported":
-            if item.reason.because not in notes:
-                notes.append(item.reason.because)
-            marks[approach][backend] = f"no [{notes.index(item.reason.because) + 1}]"
+        cell, because = item.cell, item.reason.because
+        if cell.labels[0] == model and item.reason.kind == "unsupported" and misfit(cell) is None:
+            if because not in notes:
+                notes.append(because)
+            marks.loc[cell.labels[2], cell.labels[3]] = f"no [{notes.index(because) + 1}]"
     for cell in plan.cells:
         if cell.labels[0] == model:
-            marks[cell.labels[2]][cell.labels[3]] = "yes"
-    frame = pd.DataFrame.from_dict(marks, orient="index")
-    frame.index.name = "approach"
-    return frame.fillna("").to_markdown()
+            marks.loc[cell.labels[2], cell.labels[3]] = "yes"
+    return marks.to_markdown()

@@ -142,7 +142,7 @@ def make_checkpoint(folder: Path, kind: str = "Bert", **fields: Any) -> None:
     }
     if kind == "DistilBert":
         sizes = {"dim": 64, "n_layers": 2, "n_heads": 2, "hidden_dim": 128}
-    config = getattr(transformers, f"{kind}Config")(**small, **sizes, **fields)
+    config = getattr(transformers, f"{kind}Config")(**{**small, **sizes, **fields})
     getattr(transformers, f"{kind}ForSequenceClassification")(config).save_pretrained(folder)
 
 
