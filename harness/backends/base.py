@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ from harness.plan.cell import Cell
 if TYPE_CHECKING:
     import numpy as np
 
+    from harness.tuning.recipe import Recipe
+    from harness.tuning.subject import Subject
     from harness.worker.channel import Report
     from harness.worker.rows import Rows
 
@@ -38,6 +40,20 @@ class ExecutedPrecision:
     kernels: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Tunable:
+    """A cell's model, ready for a search: `recipes` quantize all of it; `save` writes the artefact of any recipe.
+
+    `provenance` is what :meth:`Backend.quantize` would tell of the making; `save` returns the part that depends on the
+    recipe.
+    """
+
+    subject: Subject
+    recipes: Sequence[Recipe]
+    save: Callable[[Recipe, Path], dict[str, Any]]
+    provenance: Mapping[str, Any]
+
+
 class Backend(ABC):
     """An execution path of a framework. `quantize` and `load` run in different processes."""
 
@@ -53,6 +69,14 @@ class Backend(ABC):
         `train` holds the tokenised training rows, the only data it may see. Returns provenance (JSON values): recipe,
         calibration rows, training losses. No pickles: the artefact must load with `weights_only` or its like.
         """
+
+    def tunable(self, checkpoint: Path, cell: Cell, train: Rows, evaluation: Rows, report: Report) -> Tunable:
+        """Calibrate the FP32 checkpoint once, and return what a search over recipes works with.
+
+        Only asked where `supports` accepts the cell's tuner. `train` is as for `quantize`; `evaluation` holds the rows
+        that candidates are held against FP32 on.
+        """
+        raise StageError("bad_config", f"tuner={cell.tuner.name}: backend {cell.backend.name} has no tuner")
 
     @abstractmethod
     def load(self, artefact: Path, cell: Cell) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.backends import torch_recipe as recipe
 from harness.backends.base import Backend as Contract
-from harness.backends.base import ExecutedPrecision
+from harness.backends.base import ExecutedPrecision, Tunable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from harness.worker.rows import Rows
 
 METHODS = ("none", "cast", "dynamic", "static")
+STRATEGIES = ("sensitivity", "basic")
 
 
 class Backend(Contract):
@@ -32,7 +33,7 @@ class Backend(Contract):
 
     @staticmethod
     def supports(cell: Cell) -> str | None:
-        return recipe.unsupported(cell, METHODS, (*recipe.ARCHITECTURES, "vit"))
+        return recipe.unsupported(cell, METHODS, (*recipe.ARCHITECTURES, "vit"), STRATEGIES)
 
     def quantize(self, checkpoint: Path, cell: Cell, train: Rows, out: Path, report: Report) -> dict[str, Any]:
         import torch
@@ -56,6 +57,11 @@ class Backend(Contract):
             provenance = recipe.provenance(cell, layers) | {"calibration": calibration}
         torch_artefact.save(network, out, reduce_range=approach.activation.reduce_range)
         return provenance
+
+    def tunable(self, checkpoint: Path, cell: Cell, train: Rows, evaluation: Rows, report: Report) -> Tunable:
+        from harness.backends.torch_tuning import tunable
+
+        return tunable(checkpoint, cell, train, evaluation, report)
 
     def load(self, artefact: Path, cell: Cell) -> None:
         import torch

@@ -29,8 +29,18 @@ def engine(cell: Cell) -> str:
     return cell.backend.engine or ENGINES[0]
 
 
-def unsupported(cell: Cell, methods: Iterable[str], architectures: tuple[str, ...] = ARCHITECTURES) -> str | None:
-    """Return one line on why a backend that offers `methods` for `architectures` cannot run the cell, or None."""
+def unsupported(
+    cell: Cell,
+    methods: Iterable[str],
+    architectures: tuple[str, ...] = ARCHITECTURES,
+    strategies: tuple[str, ...] = (),
+) -> str | None:
+    """Return one line on why a backend that offers `methods` for `architectures` cannot run the cell, or None.
+
+    Parameters
+    ----------
+    strategies : of tuners that it offers.
+    """
     approach = cell.approach
     if approach.method not in methods:
         return f"approach.method={approach.method}: this backend offers {', '.join(methods)}"
@@ -40,8 +50,9 @@ def unsupported(cell: Cell, methods: Iterable[str], architectures: tuple[str, ..
         return f"model.architecture={cell.model.architecture}: tried with {', '.join(architectures)} only"
     if cell.model.trust_remote_code:
         return "model.trust_remote_code: an artefact loads with the classes of transformers alone"
-    if cell.tuner.name != "none":
-        return f"tuner={cell.tuner.name}: this backend quantizes once, with the approach's own recipe"
+    because = _tuner(cell, strategies) if cell.tuner.name != "none" else None
+    if because is not None:
+        return because
     if engine(cell) not in ENGINES:
         return f"backend.engine={cell.backend.engine}: want one of {', '.join(ENGINES)}"
     if approach.options or cell.backend.options:
@@ -49,6 +60,23 @@ def unsupported(cell: Cell, methods: Iterable[str], architectures: tuple[str, ..
     if approach.precision != "int8":
         return "approach.fallback: nothing falls back, nothing is quantized" if approach.fallback else None
     return _weight(approach.weight, approach.method, engine(cell)) or _activation(approach, engine(cell))
+
+
+def _tuner(cell: Cell, strategies: tuple[str, ...]) -> str | None:
+    tuner, approach = cell.tuner, cell.approach
+    if not strategies:
+        return f"tuner={tuner.name}: this backend quantizes once, with the approach's own recipe"
+    if tuner.strategy not in strategies:
+        return f"tuner.strategy={tuner.strategy}: this backend offers {', '.join(strategies)}"
+    if tuner.options:
+        return f"tuner.options: {', '.join(tuner.options)} mean nothing to strategy {tuner.strategy}"
+    if approach.method not in ("dynamic", "static"):
+        return f"tuner={tuner.name}: tunes methods dynamic and static, not {approach.method}"
+    if approach.fallback:
+        return f"approach.fallback: tuner {tuner.name} chooses what falls back; want none"
+    if approach.weight.observer != "minmax":
+        return f"approach.weight.observer={approach.weight.observer}: tuner {tuner.name} takes weights by minmax"
+    return None
 
 
 def _weight(config: QuantizerConfig, method: str, engine: str) -> str | None:

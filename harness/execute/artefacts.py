@@ -61,6 +61,12 @@ class Artefacts:
                 folder.rename(aside)
             return self._make(folder, key, make, damage)
 
+    def scratch(self, stage: str, key: str) -> Path:
+        """Return a folder beside the artefact for what must survive a killed maker; it goes when the artefact goes."""
+        folder = self.root / f"{stage}-{key}.scratch"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def list(self) -> list[Path]:
         """Return the folders of all finished artefacts."""
         return sorted(path.parent for path in self.root.glob(f"*/{RESULT_FILE}") if path.parent.suffix == "")

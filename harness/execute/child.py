@@ -54,7 +54,7 @@ class Children:
         inputs: Mapping[str, Path | None],
         out: Path | None = None,
         options: Mapping[str, Any] | None = None,
-        on_progress: Callable[[dict[str, Any]], None] | None = None,
+        on_message: Callable[[dict[str, Any]], None] | None = None,
     ) -> Outcome:
         """Run one stage to its end and return the outcome; raise :class:`ChildError` for any other end."""
         cores = self.cores(cell)
@@ -86,7 +86,7 @@ class Children:
             time_limit_seconds=cell.protocol.time_limit_seconds,
             log_path=log_path,
             variables=variables,
-            on_progress=on_progress,
+            on_message=on_message,
         )
         if outcome.status != "ok":
             raise ChildError(outcome.status, outcome.message, outcome.log_tail)

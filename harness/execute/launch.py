@@ -74,7 +74,7 @@ def launch(
     time_limit_seconds: float,
     log_path: Path,
     variables: Mapping[str, str],
-    on_progress: Callable[[dict[str, Any]], None] | None = None,
+    on_message: Callable[[dict[str, Any]], None] | None = None,
 ) -> Outcome:
     """Run ``python -m harness.worker`` on `spec` and return its outcome; the child's process group is gone then.
 
@@ -87,7 +87,7 @@ def launch(
     time_limit_seconds : counted from this call; then the child's whole process group is ended.
     log_path : where the child's standard output and error go, after what is there.
     variables : the child's environment, beside :data:`PASSED_ON` and :data:`FIXED`.
-    on_progress : called with each progress message.
+    on_message : called with each message before the last: progress, and the trials of a tuning.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def launch(
     ended = os.pidfd_open(process.pid)
     patience_seconds = 0.0
     try:
-        heard = listen(reading, ended, deadline, on_progress or (lambda message: None))
+        heard = listen(reading, ended, deadline, on_message or (lambda message: None))
         patience_seconds = FAREWELL_SECONDS if heard.reason == "message" else 0.0
     finally:
         # Whatever the reason to stop listening, nothing of the child may go on beside the next measurement.

@@ -19,6 +19,7 @@ CLOSED_SECONDS = 20.0
 #: Event -> the fields it must have, and their types.
 _EVENTS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "progress": {"stage": str, "done": (int, float), "total": (int, float)},
+    "trial": {"trial": dict},
     "result": {"values": dict},
     "failure": {"kind": str, "message": str},
 }
@@ -75,7 +76,7 @@ def listen(reading: int, process: int, deadline: float, on_message: Callable[[di
     reading : the pipe's end; made non-blocking.
     process : the child's pidfd. Its end is seen here even where a grandchild still holds the pipe open.
     deadline : of ``time.monotonic()``.
-    on_message : called with each message before the last, which are all of progress.
+    on_message : called with each message before the last, of progress or of a trial.
     """
     os.set_blocking(reading, False)
     poll = select.poll()

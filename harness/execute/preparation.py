@@ -1,4 +1,4 @@
-"""From a cell to its artefact and its accuracy: source, tokenise, fine-tune, quantize, evaluate; each made once."""
+"""From a cell to its artefact and its accuracy: source, tokenise, fine-tune, quantize or tune, evaluate; each once."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from typing import Any
 
 from harness.errors import StageError
 from harness.execute.artefacts import Artefact, Artefacts
-from harness.execute.child import Children
+from harness.execute.child import ChildError, Children
 from harness.execute.sources import Sources
-from harness.execute.stages import StageKeys
+from harness.execute.stages import StageKeys, maker
 from harness.plan.cell import Cell
+
+#: Called with a trial's values when it has ended.
+OnTrial = Callable[[dict[str, Any]], None]
 
 #: Called with the stage, steps done, steps in all and a note.
 Progress = Callable[[str, int, int, str], None]
@@ -27,6 +30,16 @@ class Prepared:
     artefact: Artefact
     tokenised: Artefact
     stages: list[dict[str, Any]]
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What making the artefact has told, without the trials, which have records of their own."""
+        return {name: value for name, value in self.artefact.result.items() if name != "trials"}
+
+    @property
+    def trials(self) -> list[dict[str, Any]]:
+        """The trials of the cell's tuning, all of them; none for a cell without a tuner."""
+        return self.artefact.result.get("trials", [])
 
     @property
     def seconds(self) -> float:
@@ -53,8 +66,11 @@ class Preparation:
     _failed: dict[str, StageError] = field(default_factory=dict)
     _contents: dict[str, str] = field(default_factory=dict)
 
-    def prepare(self, cell: Cell, keys: StageKeys) -> Prepared:
-        """Return the cell's artefact, making what is not at hand; raise :class:`StageError` where it cannot be."""
+    def prepare(self, cell: Cell, keys: StageKeys, on_trial: OnTrial) -> Prepared:
+        """Return the cell's artefact, making what is not at hand; raise :class:`StageError` where it cannot be.
+
+        `on_trial` is told each trial of a tuning that goes on now; some perhaps again, after an interruption.
+        """
         shared = cell.model.environment
         model = self._source(cell.model.source, f"model.source of {cell.model.name}")
         task = self._source(cell.task.source, f"task.source of {cell.task.name}")
@@ -62,10 +78,13 @@ class Preparation:
         inputs = {"model": model, "tokenised": tokenised.path}
         checkpoint = self._stage("finetune", keys.finetune, cell, shared, inputs)
         inputs = {"checkpoint": checkpoint.path, "tokenised": tokenised.path}
-        artefact = self._stage("quantize", keys.quantize, cell, cell.backend.environment, inputs)
+        if maker(cell) == "tune":
+            artefact = self._tune(cell, keys.artefact, inputs, on_trial)
+        else:
+            artefact = self._stage("quantize", keys.artefact, cell, cell.backend.environment, inputs)
         stages = [
             {"stage": stage, "artefact": made.key, "seconds": made.seconds, "reused": made.reused}
-            for stage, made in (("tokenise", tokenised), ("finetune", checkpoint), ("quantize", artefact))
+            for stage, made in (("tokenise", tokenised), ("finetune", checkpoint), (maker(cell), artefact))
         ]
         return Prepared(artefact, tokenised, stages)
 
@@ -101,6 +120,21 @@ class Preparation:
             return None
         return self.sources.path(source, where=where, on_progress=lambda note: self.progress("source", 0, 1, note))
 
+    def _tune(self, cell: Cell, key: str, inputs: dict[str, Path | None], on_trial: OnTrial) -> Artefact:
+        """Tune, and start again behind a trial that has taken the process with it, as long as that gets any further."""
+        history = self.artefacts.scratch("tune", key) / "trials.jsonl"
+        options = {"history": str(history), "key": key}
+        before = -1
+        while True:
+            try:
+                return self._stage("tune", key, cell, cell.backend.environment, inputs, options, on_trial)
+            except ChildError as error:
+                told = history.stat().st_size if history.exists() else 0
+                if error.kind not in ("crash", "oom") or told <= before:
+                    raise
+                before = told
+                del self._failed[f"tune-{key}"]
+
     def _stage(
         self,
         stage: str,
@@ -109,10 +143,17 @@ class Preparation:
         environment: str,
         inputs: dict[str, Path | None],
         options: dict[str, Any] | None = None,
+        on_trial: OnTrial = lambda trial: None,
     ) -> Artefact:
         name = f"{stage}-{key}"
         if name in self._failed:
             raise self._failed[name]
+
+        def hear(message: dict[str, Any]) -> None:
+            if message["event"] == "trial":
+                on_trial(message["trial"])
+            else:
+                self.progress(message["stage"], message["done"], message["total"], message.get("note", ""))
 
         def make(out: Path) -> dict[str, Any]:
             self.progress(stage, 0, 1, "")
@@ -123,9 +164,7 @@ class Preparation:
                 inputs=inputs,
                 out=out,
                 options=options,
-                on_progress=lambda event: self.progress(
-                    event["stage"], event["done"], event["total"], event.get("note", "")
-                ),
+                on_message=hear,
             )
             return outcome.values
 

@@ -33,6 +33,7 @@ class Done:
 
     prepared: set[str] = field(default_factory=set)
     datasets: set[str] = field(default_factory=set)
+    trials: set[tuple[str, int]] = field(default_factory=set)
     evaluated: set[str] = field(default_factory=set)
     invoked: set[tuple[str, int]] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
@@ -45,6 +46,8 @@ class Done:
             self.prepared.add(cell)
         elif kind == "dataset":
             self.datasets.add(line["tokenised"])
+        elif kind == "trial":
+            self.trials.add((cell, line["index"]))
         elif kind == "accuracy":
             self.evaluated.add(cell)
         elif kind == "invocation":
@@ -169,7 +172,9 @@ class Session:
             cores = len(self._children.cores(cell))
             contents = self._preparation.contents(cell)
             keys = stage_keys(cell, locks=self._locks, host=self._host, cores=cores, contents=contents)
-            prepared = self._preparation.prepare(cell, keys)
+            prepared = self._preparation.prepare(cell, keys, lambda trial: self._record_trial(cell, trial))
+            for trial in prepared.trials:
+                self._record_trial(cell, trial)
             self._artefacts[cell.digest] = (prepared.artefact, prepared.tokenised)
             self._record_prepared(cell, prepared)
             stage = "evaluate"
@@ -192,9 +197,16 @@ class Session:
                     seconds=prepared.seconds,
                     reused=prepared.artefact.reused,
                     stages=prepared.stages,
-                    provenance=prepared.artefact.result,
+                    provenance=prepared.provenance,
                 )
             )
+
+    def _record_trial(self, cell: Cell, trial: Mapping[str, Any]) -> None:
+        """Write a trial down unless it is; a tuning that goes on, or that was at hand, tells its old ones again."""
+        if (cell.digest, trial.get("index")) in self._done.trials:
+            return
+        self._write_result(record.trial, cell, **trial)
+        self._view.note(f"  {cell.key}: {trial_line(trial)}")
 
     def _record_accuracy(self, cell: Cell, keys: StageKeys, prepared: Prepared) -> None:
         if cell.digest in self._done.evaluated:
@@ -273,6 +285,18 @@ class Session:
     def _step(self, what: str) -> None:
         self._view.step(self._steps_done, what)
         self._steps_done += 1
+
+
+def trial_line(trial: Mapping[str, Any]) -> str:
+    """Return one line on a trial."""
+    metric, parts = trial["metric"], [trial["status"]]
+    if trial["message"]:
+        parts[0] += f" ({trial['message']})"
+    if metric is not None:
+        parts.append(f"{metric['name']} {metric['difference']:+.4f}, allowed {metric['allowed']:.4f}")
+    if trial["latency_ns"] is not None:
+        parts.append(f"{trial['latency_ns'] / 1e6:.1f} ms")
+    return f"trial {trial['index']}: {', '.join(parts)}, {len(trial['fallback'])} ops fall back"
 
 
 def _dataset_fields(tokenised: Artefact) -> dict[str, Any]:

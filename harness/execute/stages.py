@@ -24,6 +24,10 @@ _CODE = {
     "tokenise": ("worker/tokenise.py", "worker/*rows.py", "tasks/{reader}.py", *_READING),
     "finetune": ("worker/finetune.py", "worker/seeding.py", "models/base.py", "models/{architecture}.py"),
     "quantize": ("worker/quantize.py", "backends/{backend}.py", "backends/*_*.py", "approaches/*.py", "models/*.py"),
+    "tune": (
+        *("worker/tune.py", "worker/evaluate.py", "worker/*rows.py", "tuning/*.py", "tasks/score.py"),
+        *("backends/{backend}.py", "backends/*_*.py", "approaches/*.py", "models/*.py"),
+    ),
     "evaluate": ("worker/evaluate.py", "worker/seeding.py", "worker/*rows.py"),
     "score": ("worker/score.py", "tasks/score.py", "tasks/metrics/*/*.py"),
 }
@@ -31,13 +35,21 @@ _CODE = {
 
 @dataclass(frozen=True)
 class StageKeys:
-    """The digests of a cell's stages; equal digests mean one shared artefact."""
+    """The digests of a cell's stages; equal digests mean one shared artefact.
+
+    `artefact` is that of the stage :func:`maker` names.
+    """
 
     tokenise: str
     finetune: str
-    quantize: str
+    artefact: str
     evaluate: str
     score: str
+
+
+def maker(cell: Cell) -> str:
+    """Return the stage that makes the cell's own artefact: ``tune`` where it has a tuner, else ``quantize``."""
+    return "quantize" if cell.tuner.name == "none" else "tune"
 
 
 def stage_keys(
@@ -59,11 +71,23 @@ def stage_keys(
     network = (model.fine_tuned, model.options)
     finetune = _key("finetune", cell, shared, tokenise, network, task.fine_tune, task.kind, host, cores)
     recipe = (approach, dataclasses.replace(cell.backend, name=""), cell.tuner, cell.backend.name)
-    quantize = _key("quantize", cell, locks[cell.backend.environment], finetune, recipe, cell.host.isa, host, cores)
     batches = (task.evaluation_batch_size, cell.protocol.limit_evaluation)
-    evaluate = _key("evaluate", cell, locks[cell.backend.environment], quantize, batches, cell.host.isa, host, cores)
+    if maker(cell) == "tune":
+        recipe = (*recipe, batches, _judging(cell))
+    artefact = _key(maker(cell), cell, locks[cell.backend.environment], finetune, recipe, cell.host.isa, host, cores)
+    evaluate = _key("evaluate", cell, locks[cell.backend.environment], artefact, batches, cell.host.isa, host, cores)
     score = _key("score", cell, shared, evaluate, task.metric, task.metric_key, task.greater_is_better)
-    return StageKeys(tokenise, finetune, quantize, evaluate, score)
+    return StageKeys(tokenise, finetune, artefact, evaluate, score)
+
+
+def _judging(cell: Cell) -> tuple[Any, ...]:
+    """Return what a tuner decides by: the metric, the criterion, and the shape of the latency it times."""
+    task, protocol = cell.task, cell.protocol
+    return (
+        *(task.metric, task.metric_key, task.greater_is_better),
+        *(protocol.criterion, protocol.criterion_relative, protocol.confidence, protocol.seed),
+        *(protocol.latency_batch_size, protocol.sequence_length),
+    )
 
 
 def _key(stage: str, cell: Cell, *parts: Any) -> str:

@@ -80,6 +80,28 @@ def prepared(
     return _record("prepared", locals())
 
 
+def trial(
+    *,
+    cell: str,
+    cell_digest: str,
+    index: int,
+    recipe: Mapping[str, Any],
+    recipe_digest: str,
+    fallback: Sequence[str],
+    status: str,
+    kind: str | None,
+    message: str,
+    metric: Mapping[str, Any] | None,
+    rows: int | None,
+    latency_ns: float | None,
+    size_bytes: int | None,
+    seconds: float,
+    reused: bool,
+) -> Record:
+    """Return the record of one candidate of a cell's tuning, whatever became of it."""
+    return _record("trial", locals())
+
+
 def accuracy(
     *,
     cell: str,

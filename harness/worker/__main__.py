@@ -27,7 +27,7 @@ from typing import Any  # noqa: E402
 from harness.worker.channel import Report  # noqa: E402
 
 #: The only modules of this folder that a spec can name.
-STAGES = ("tokenise", "finetune", "quantize", "evaluate", "score", "measure")
+STAGES = ("tokenise", "finetune", "quantize", "tune", "evaluate", "score", "measure")
 
 #: Less than this is a full disk: what a framework's own writer then says need not name the reason.
 _FULL_BYTES = 2**20
@@ -39,7 +39,7 @@ class LastWord(Report):
     """Adds the peak memory to the message that ends the talk."""
 
     def _send(self, message: dict[str, Any]) -> None:
-        if message["event"] != "progress":
+        if message["event"] in ("result", "failure"):
             message = {**message, "peak_bytes": peak_bytes()}
         super()._send(message)
 

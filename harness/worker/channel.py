@@ -10,8 +10,8 @@ from typing import IO, Any
 class Report:
     """Writes progress and the result to the parent.
 
-    Messages are ``{"event": "progress" | "result" | "failure", ...}``. Progress is sent at most four times a second,
-    so that a parent that blocks on the pipe is woken seldom. Nothing is sent while a series is being timed.
+    Messages are ``{"event": "progress" | "trial" | "result" | "failure", ...}``. Progress is sent at most four times a
+    second, so that a parent that blocks on the pipe is woken seldom. Nothing is sent while a series is being timed.
     """
 
     def __init__(self, stream: IO[str], interval_seconds: float = 0.25):
@@ -26,6 +26,10 @@ class Report:
             return
         self._last_ns = now
         self._send({"event": "progress", "stage": stage, "done": done, "total": total, "note": note})
+
+    def trial(self, values: dict[str, Any]) -> None:
+        """Send a trial of a tuning that has ended; each is sent, however fast they come."""
+        self._send({"event": "trial", "trial": values})
 
     def result(self, values: dict[str, Any]) -> None:
         """Send the stage's result; the last message of a child that succeeded. NaN and infinity are refused."""

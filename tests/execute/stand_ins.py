@@ -107,7 +107,7 @@ def run(python: Path, folder: Path, *, limit: float = 60, on_progress: Any = Non
         time_limit_seconds=limit,
         log_path=folder / "child.log",
         variables={"OMP_NUM_THREADS": "1"},
-        on_progress=on_progress,
+        on_message=on_progress,
     )
 
 

@@ -61,6 +61,28 @@ def prepared() -> record.Record:
     )
 
 
+def trial(index: int = 0, **changed: Any) -> record.Record:
+    """Return a trial that keeps its criterion, with fields of your own in the place of the sample's."""
+    fields: dict[str, Any] = {
+        "recipe": {"method": "dynamic", "activation": {"dtype": "uint8"}, "weight": {"dtype": "int8"}},
+        "recipe_digest": f"{index:064x}",
+        "fallback": ("classifier",),
+        "status": "ok",
+        "kind": None,
+        "message": "",
+        "metric": {
+            **{"name": "accuracy", "value": 0.5, "baseline": 0.75, "difference": -0.25, "difference_low": -0.5},
+            **{"difference_high": None, "allowed": 0.25, "state": "undecided"},
+        },
+        "rows": 4,
+        "latency_ns": 4e6,
+        "size_bytes": 22_000_000,
+        "seconds": 1.5,
+        "reused": False,
+    }
+    return record.trial(cell="minilm/sentiment", cell_digest="d1", index=index, **{**fields, **changed})
+
+
 def accuracy() -> record.Record:
     """Return an accuracy record."""
     return record.accuracy(
@@ -124,4 +146,4 @@ def end(status: str = "complete") -> record.Record:
 
 def all_types() -> list[record.Record]:
     """Return one record of each type, in the order of a run."""
-    return [header(), dataset(), prepared(), accuracy(), invocation(), failure(), end()]
+    return [header(), dataset(), trial(), prepared(), accuracy(), invocation(), failure(), end()]

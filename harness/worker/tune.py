@@ -1,0 +1,125 @@
+"""The stage `tune`: the artefact of a cell with a tuner, found by a search whose every trial is told as it ends."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.backends.base import backend_class
+from harness.errors import FAILURE_KINDS, StageError
+from harness.tuning.criterion import Bound, Criterion
+from harness.tuning.errors import TuningError
+from harness.tuning.history import History, Trial
+from harness.tuning.objective import Objective
+from harness.tuning.trials import Limits, Tuned, search_of, tune
+from harness.worker.evaluate import first_rows
+from harness.worker.rows import load_rows
+from harness.worker.seeding import seed_python
+
+if TYPE_CHECKING:
+    from harness.plan.cell import Cell
+    from harness.worker.channel import Report
+
+
+def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
+    """Search for the fastest recipe that keeps the protocol's criterion, and write its artefact into ``spec["out"]``.
+
+    Candidates are held against FP32 on the rows that the stage `evaluate` takes. ``spec["options"]`` names the file of
+    the tuning's `history`, which an interrupted tuning goes on from, and the `key` it must have been made with.
+
+    Returns
+    -------
+    dict : the backend's provenance; `tuned` (status and index of the chosen trial, why the search ended, FP32's value);
+        `trials`, as they were sent; seconds.
+
+    Raises
+    ------
+    StageError : ``bad_config`` for what cannot be tuned; the first trial's own kind when none came to its end.
+    """
+    backend = backend_class(cell.backend.name)
+    because = backend.supports(cell)
+    if because is not None:
+        raise StageError("bad_config", f"{cell.key}: {because}")
+    seed_python(spec["seed"])
+    start = time.monotonic()
+    tokenised, options = Path(spec["inputs"]["tokenised"]), spec["options"]
+    train = load_rows(tokenised / "train.npz")
+    evaluation = first_rows(load_rows(tokenised / "evaluation.npz"), cell.protocol.limit_evaluation)
+    report.progress("tune", 0, len(evaluation), "loading")
+    model = backend().tunable(Path(spec["inputs"]["checkpoint"]), cell, train, evaluation, report)
+    try:
+        history = History(Path(options["history"]), key=options["key"])
+        for trial in history.trials:
+            report.trial(as_values(trial, history, cell, reused=True))
+        found = tune(
+            model.subject,
+            model.recipes,
+            criterion(cell),
+            Objective(),
+            search_of(cell.tuner.strategy),
+            Limits(cell.tuner.timeout, cell.tuner.max_trials, cell.protocol.confidence),
+            history,
+            lambda trial: report.trial(as_values(trial, history, cell, reused=False)),
+        )
+    except TuningError as error:
+        raise StageError("bad_config", str(error)) from error
+    _require_one(found)
+    made = model.save(found.best.recipe, Path(spec["out"]))
+    assert history.baseline is not None
+    tuned = {
+        "status": found.status,
+        "chosen": found.best.index,
+        "reason": found.reason,
+        "baseline": history.baseline.values[cell.task.metric],
+    }
+    trials = [as_values(trial, history, cell, reused=True) for trial in found.trials]
+    return {**model.provenance, **made, "tuned": tuned, "trials": trials, "seconds": time.monotonic() - start}
+
+
+def criterion(cell: Cell) -> Criterion:
+    """Return the protocol's criterion on the task's metric."""
+    protocol, task = cell.protocol, cell.task
+    return Criterion((Bound(task.metric, protocol.criterion, protocol.criterion_relative, task.greater_is_better),))
+
+
+def as_values(trial: Trial, history: History, cell: Cell, *, reused: bool) -> dict[str, Any]:
+    """Return a trial as the fields of its record (see `results/README.md`)."""
+    reading = trial.accuracy.get(cell.task.metric)
+    metric = None
+    if reading is not None:
+        assert history.baseline is not None
+        metric = {
+            "name": cell.task.metric,
+            "value": reading["value"],
+            "baseline": history.baseline.values[cell.task.metric],
+            "difference": reading["difference"],
+            "difference_low": reading["low"],
+            "difference_high": reading["high"],
+            "allowed": reading["allowed"],
+            "state": reading["state"],
+        }
+    return {
+        "index": trial.index,
+        "recipe": dict(trial.recipe.approach),
+        "recipe_digest": trial.digest,
+        "fallback": list(trial.recipe.fallback),
+        "status": trial.status,
+        "kind": trial.kind,
+        "message": trial.message,
+        "metric": metric,
+        "rows": trial.rows,
+        "latency_ns": trial.latency_ns,
+        "size_bytes": trial.size_bytes,
+        "seconds": trial.seconds,
+        "reused": reused,
+    }
+
+
+def _require_one(found: Tuned) -> None:
+    """Raise when no trial came to its end: there is no artefact that anyone has looked at."""
+    if found.status in ("ok", "inaccurate"):
+        return
+    best = found.best
+    kind = best.kind if best.kind in FAILURE_KINDS else "error"
+    raise StageError(kind, f"none of {len(found.trials)} trials came to its end; trial {best.index}: {best.message}")
