@@ -40,6 +40,11 @@ COMMANDS = (
     ),
     Command("status", "show what of a run is done, failed and left", "harness status"),
     Command("table", "print a run's table and write it as CSV, Markdown and Parquet", "harness table"),
+    Command(
+        "trials",
+        "print the trials of a cell's tuning, query them, and draw accuracy against latency",
+        "harness trials ptq_static/sensitivity --fastest-within 1% --smallest-within 0.005",
+    ),
 )
 
 
