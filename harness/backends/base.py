@@ -70,11 +70,19 @@ class Backend(ABC):
         calibration rows, training losses. No pickles: the artefact must load with `weights_only` or its like.
         """
 
-    def tunable(self, checkpoint: Path, cell: Cell, train: Rows, evaluation: Rows, report: Report) -> Tunable:
+    def tunable(
+        self,
+        checkpoint: Path,
+        cell: Cell,
+        train: Rows,
+        evaluation: Rows,
+        timed: Mapping[str, np.ndarray],
+        report: Report,
+    ) -> Tunable:
         """Calibrate the FP32 checkpoint once, and return what a search over recipes works with.
 
         Only asked where `supports` accepts the cell's tuner. `train` is as for `quantize`; `evaluation` holds the rows
-        that candidates are held against FP32 on.
+        that candidates are held against FP32 on, `timed` the batch of training rows that their latency is taken of.
         """
         raise StageError("bad_config", f"tuner={cell.tuner.name}: backend {cell.backend.name} has no tuner")
 

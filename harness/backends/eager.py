@@ -58,10 +58,18 @@ class Backend(Contract):
         torch_artefact.save(network, out, reduce_range=approach.activation.reduce_range)
         return provenance
 
-    def tunable(self, checkpoint: Path, cell: Cell, train: Rows, evaluation: Rows, report: Report) -> Tunable:
+    def tunable(
+        self,
+        checkpoint: Path,
+        cell: Cell,
+        train: Rows,
+        evaluation: Rows,
+        timed: Mapping[str, np.ndarray],
+        report: Report,
+    ) -> Tunable:
         from harness.backends.torch_tuning import tunable
 
-        return tunable(checkpoint, cell, train, evaluation, report)
+        return tunable(checkpoint, cell, train, evaluation, timed, report)
 
     def load(self, artefact: Path, cell: Cell) -> None:
         import torch

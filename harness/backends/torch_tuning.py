@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,14 @@ if TYPE_CHECKING:
     from harness.worker.rows import Rows
 
 
-def tunable(checkpoint: Path, cell: Cell, train: Rows, evaluation: Rows, report: Report) -> Tunable:
+def tunable(
+    checkpoint: Path,
+    cell: Cell,
+    train: Rows,
+    evaluation: Rows,
+    timed: Mapping[str, np.ndarray],
+    report: Report,
+) -> Tunable:
     """See :meth:`harness.backends.base.Backend.tunable`."""
     prepare_process(cell)
     network = load_checkpoint(checkpoint, cell, attention=None)
@@ -41,10 +48,7 @@ def tunable(checkpoint: Path, cell: Cell, train: Rows, evaluation: Rows, report:
     calibrated = calibrate(network, batches)
     # As in the stage `evaluate`: torch has no variant of its INT8 kernels that it would call deterministic.
     torch.use_deterministic_algorithms(False)
-    # The first of the proxy's batches is timed as well, so it has the shape of the table's latency.
-    size, length = cell.protocol.latency_batch_size, cell.protocol.sequence_length or cell.task.max_length
-    shaped = np.resize(calibration.rows, size)
-    timed = train.batch(shaped, length if "input_ids" in names else None)
+    # The first of the proxy's batches is the one that is timed as well.
     proxy = [tensors(timed, names), *batches]
     subject = TorchSubject(network, calibrated, proxy, _evaluator(evaluation, cell, names, report))
     reduce_range = cell.approach.activation.reduce_range

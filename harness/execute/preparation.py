@@ -124,12 +124,12 @@ class Preparation:
         """Tune, and start again behind a trial that has taken the process with it, as long as that gets any further."""
         history = self.artefacts.scratch("tune", key) / "trials.jsonl"
         options = {"history": str(history), "key": key}
-        before = -1
+        before = _size(history)
         while True:
             try:
                 return self._stage("tune", key, cell, cell.backend.environment, inputs, options, on_trial)
             except ChildError as error:
-                told = history.stat().st_size if history.exists() else 0
+                told = _size(history)
                 if error.kind not in ("crash", "oom") or told <= before:
                     raise
                 before = told
@@ -188,6 +188,10 @@ def tree_digest(path: Path) -> str:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
         total.update(f"{file.relative_to(path)}\0{content}\n".encode())
     return total.hexdigest()
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _is_full(folder: Path) -> bool:

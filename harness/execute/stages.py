@@ -25,7 +25,14 @@ _CODE = {
     "finetune": ("worker/finetune.py", "worker/seeding.py", "models/base.py", "models/{architecture}.py"),
     "quantize": ("worker/quantize.py", "backends/{backend}.py", "backends/*_*.py", "approaches/*.py", "models/*.py"),
     "tune": (
-        *("worker/tune.py", "worker/evaluate.py", "worker/*rows.py", "tuning/*.py", "tasks/score.py"),
+        *(
+            "worker/tune.py",
+            "worker/evaluate.py",
+            "worker/measure.py",
+            "worker/*rows.py",
+            "tuning/*.py",
+            "tasks/score.py",
+        ),
         *("backends/{backend}.py", "backends/*_*.py", "approaches/*.py", "models/*.py"),
     ),
     "evaluate": ("worker/evaluate.py", "worker/seeding.py", "worker/*rows.py"),

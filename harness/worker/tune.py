@@ -14,12 +14,17 @@ from harness.tuning.history import History, Trial
 from harness.tuning.objective import Objective
 from harness.tuning.trials import Limits, Tuned, search_of, tune
 from harness.worker.evaluate import first_rows
+from harness.worker.measure import choose
 from harness.worker.rows import load_rows
 from harness.worker.seeding import seed_python
+from harness.worker.tokenise import facts
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from harness.plan.cell import Cell
     from harness.worker.channel import Report
+    from harness.worker.rows import Rows
 
 
 def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
@@ -47,7 +52,9 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     train = load_rows(tokenised / "train.npz")
     evaluation = first_rows(load_rows(tokenised / "evaluation.npz"), cell.protocol.limit_evaluation)
     report.progress("tune", 0, len(evaluation), "loading")
-    model = backend().tunable(Path(spec["inputs"]["checkpoint"]), cell, train, evaluation, report)
+    model = backend().tunable(
+        Path(spec["inputs"]["checkpoint"]), cell, train, evaluation, _timed(tokenised, cell, train), report
+    )
     try:
         history = History(Path(options["history"]), key=options["key"])
         for trial in history.trials:
@@ -114,6 +121,14 @@ def as_values(trial: Trial, history: History, cell: Cell, *, reused: bool) -> di
         "seconds": trial.seconds,
         "reused": reused,
     }
+
+
+def _timed(tokenised: Path, cell: Cell, train: Rows) -> dict[str, np.ndarray]:
+    """Return a batch of the size and length that the table's latency is of."""
+    length = facts(tokenised)["max_length"]
+    if length is not None:  # images have none
+        length = cell.protocol.sequence_length or length
+    return choose(train, cell.protocol.latency_batch_size, length, cell.protocol.seed, block=0)[0]
 
 
 def _require_one(found: Tuned) -> None:

@@ -126,7 +126,7 @@ def test_a_built_models_options_are_part_of_its_checkpoints_key():
         for fields in ([], ["model.options.hidden_size=64"])
     ]
     assert keys[0].tokenise == keys[1].tokenise
-    assert keys[0].finetune != keys[1].finetune and keys[0].quantize != keys[1].quantize
+    assert keys[0].finetune != keys[1].finetune and keys[0].artefact != keys[1].artefact
 
 
 def test_a_comma_is_an_axis_and_a_plus_adds_to_it():
