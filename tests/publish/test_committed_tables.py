@@ -38,8 +38,8 @@ def test_a_run_comes_with_its_host_and_its_locks(path: Path) -> None:
         assert (RESULTS / "environments" / f"{name}-{lock}.txt").is_file()
 
 
-def test_the_readme_shows_the_committed_table_of_the_quickstart() -> None:
-    shown = re.search(r"<!-- quickstart -->\n(.*?)<!-- end -->", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+@pytest.mark.parametrize("suite", ["quickstart", "feature_matrix"])
+def test_the_readme_shows_the_committed_table_of_a_suite(suite: str) -> None:
+    shown = re.search(rf"<!-- {suite} -->\n(.*?)<!-- end -->", (REPOSITORY / "README.md").read_text(), re.DOTALL)
     assert shown
-    committed = {path.read_text() for path in (RESULTS / "tables").glob("*-quickstart-*.md")}
-    assert shown[1] in committed
+    assert shown[1] in {path.read_text() for path in (RESULTS / "tables").glob(f"*-{suite}-*.md")}
