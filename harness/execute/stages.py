@@ -22,7 +22,7 @@ _READING = ("tasks/checks.py", "tasks/files.py", "tasks/splits.py")
 #: Stage -> the files under harness/ whose text is part of its key ({backend} and the like are the cell's).
 _CODE = {
     "tokenise": ("worker/tokenise.py", "worker/*rows.py", "tasks/{reader}.py", *_READING),
-    "finetune": ("worker/finetune.py", "worker/seeding.py", "models/base.py", "models/{architecture}.py"),
+    "finetune": ("worker/finetune.py", "worker/seeding.py", "models/*.py"),
     "quantize": ("worker/quantize.py", "backends/{backend}.py", "backends/*_*.py", "approaches/*.py", "models/*.py"),
     "tune": (
         *(
