@@ -65,13 +65,15 @@ class MagnitudeHistogram:
         place = int(np.searchsorted(np.cumsum(self.counts), rank))
         return (place + 1) * self.width
 
-    def entropy_threshold(self, levels: int) -> float:
-        """Return the threshold that loses least information, as TensorRT's calibrator finds it.
+    def entropy_threshold(self, codes: int) -> float:
+        """Return the threshold that loses least information to so many codes, as TensorRT's calibrator finds it.
 
         For each candidate the magnitudes below it, with those above added to the last bin, are compared by
-        Kullback-Leibler divergence with what is left of them when the bins are merged into `levels` levels
+        Kullback-Leibler divergence with what is left of them when the bins are merged into that many levels
         (S. Migacz, "8-bit Inference with TensorRT", GTC 2017).
         """
+        # Data of both signs share the codes between them, and a threshold holds for each sign alone.
+        levels = codes // 2 if self.minimum < 0 < self.maximum else codes
         used = int(np.flatnonzero(self.counts)[-1]) + 1
         candidates = [*range(levels, used, ENTROPY_STEP), used] if used > levels else [used]
         divergences = [divergence(self.counts, stop, levels) for stop in candidates]

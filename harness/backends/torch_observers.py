@@ -25,10 +25,7 @@ class ClippingObserver(UniformQuantizationObserverBase):
     def calculate_qparams(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return scale and zero point of the clipped range."""
         if self.percentile is None:
-            # Data of both signs share the codes between them, and a threshold holds for each sign alone.
-            both = self.histogram.minimum < 0 < self.histogram.maximum
-            levels = self.quant_max - self.quant_min + 1
-            threshold = self.histogram.entropy_threshold(levels // 2 if both else levels)
+            threshold = self.histogram.entropy_threshold(self.quant_max - self.quant_min + 1)
         else:
             threshold = self.histogram.percentile_threshold(self.percentile)
         minimum, maximum = self.histogram.clipped(threshold)

@@ -55,13 +55,10 @@ def observed_range(config: QuantizerConfig, histogram: MagnitudeHistogram, codes
     if config.observer == "percentile":
         threshold = histogram.percentile_threshold(config.percentile)
     elif config.observer == "kl":
-        # Data of both signs share the codes between them, and a threshold holds for each sign alone.
-        both = histogram.minimum < 0 < histogram.maximum
-        levels = codes.steps + 1
-        threshold = histogram.entropy_threshold(levels // 2 if both else levels)
+        threshold = histogram.entropy_threshold(codes.steps + 1)
     else:
         threshold = mse_threshold(histogram, config.scheme, codes)
-    return _clipped(histogram, threshold)
+    return histogram.clipped(threshold)
 
 
 def mse_threshold(histogram: MagnitudeHistogram, scheme: str, codes: Codes) -> float:
@@ -75,17 +72,11 @@ def mse_threshold(histogram: MagnitudeHistogram, scheme: str, codes: Codes) -> f
     candidates = largest * np.arange(1, _MSE_CANDIDATES + 1) / _MSE_CANDIDATES
     errors = []
     for threshold in candidates:
-        step = float(by_scheme(scheme)(*_clipped(histogram, threshold), codes).scale)
+        step = float(by_scheme(scheme)(*histogram.clipped(threshold), codes).scale)
         beyond = np.maximum(centres - threshold, 0.0)
         inside = histogram.counts[centres <= threshold].sum()
         errors.append(step**2 / 12 * inside + float(histogram.counts @ np.square(beyond)))
     return float(candidates[int(np.argmin(errors))])
-
-
-def _clipped(histogram: MagnitudeHistogram, threshold: float) -> tuple[float, float]:
-    """Return the clipped range with 0 in it, as any mapping widens it: else one of values far from 0 has no order."""
-    low, high = histogram.clipped(threshold)
-    return min(low, 0.0), max(high, 0.0)
 
 
 def save(histograms: Mapping[str, MagnitudeHistogram], path: Path) -> None:
