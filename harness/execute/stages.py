@@ -31,6 +31,7 @@ _CODE = {
             "worker/measure.py",
             "worker/*rows.py",
             "tuning/*.py",
+            "stats/tango.py",
             "tasks/score.py",
         ),
         *("backends/{backend}.py", "backends/*_*.py", "approaches/*.py", "models/*.py"),

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import optimize, stats
 from statsmodels.stats.proportion import proportion_confint
 
+from harness.stats import tango
 from harness.stats.estimate import Interval
 
 _RESAMPLES = 2000
@@ -133,11 +134,7 @@ def tango_interval(fixed: int, broken: int, rows: int, confidence: float = 0.95)
 
     def excess(difference: float) -> float:
         """The squared score statistic against its critical value, times the variance: negative inside the interval."""
-        linear = (2 * rows - fixed + broken) * difference - fixed - broken
-        constant = -broken * difference * (1 - difference)
-        only_second = (math.sqrt(max(linear**2 - 8 * rows * constant, 0.0)) - linear) / (4 * rows)
-        variance = rows * (2 * only_second + difference * (1 - difference))
-        return (fixed - broken - rows * difference) ** 2 - z_squared * variance
+        return (fixed - broken - rows * difference) ** 2 - z_squared * tango.variance(fixed, broken, rows, difference)
 
     # At the estimate itself the variance may vanish (no disagreement, or nothing else), and `excess` with it.
     step = 1e-9

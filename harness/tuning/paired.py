@@ -10,6 +10,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+from harness.stats import tango
+
 #: The normal approximation of a mean is trusted from so many rows on.
 ENOUGH_ROWS = 30
 
@@ -64,10 +66,7 @@ def share_interval(fixed: int, broken: int, rows: int, confidence: float) -> tup
 def score_statistic(fixed: int, broken: int, rows: int, difference: float) -> float:
     """Return Tango's standard normal statistic of "the true difference is `difference`"; 0 at the estimate."""
     excess = fixed - broken - rows * difference
-    linear = (2 * rows - fixed + broken) * difference - fixed - broken
-    constant = -broken * difference * (1 - difference)
-    only_second = (math.sqrt(max(linear**2 - 8 * rows * constant, 0.0)) - linear) / (4 * rows)
-    variance = rows * (2 * only_second + difference * (1 - difference))
+    variance = tango.variance(fixed, broken, rows, difference)
     if variance <= 0.0:
         return math.copysign(math.inf, excess) if excess else 0.0
     return excess / math.sqrt(variance)
