@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import StageError, nearest
+from harness import lookup
+from harness.errors import StageError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,10 +33,7 @@ _TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model")
 
 def architecture(name: str) -> ModuleType:
     """Return the module of this folder that loads `name`; ``bad_config`` when there is none."""
-    there = [path.stem for path in Path(__file__).parent.glob("*.py") if "\ndef load(" in path.read_text()]
-    if name not in there:
-        raise StageError("bad_config", f"model.architecture: no '{name}'{nearest(name, there)}")
-    return importlib.import_module(f"harness.models.{name}")
+    return lookup.module("models", name, function="load", field="model.architecture")
 
 
 @functools.cache

@@ -7,19 +7,14 @@ A reader's file offers ``read(source, task)``. Where its rows have a column ``im
 from __future__ import annotations
 
 import functools
-import importlib
-from pathlib import Path
 from types import ModuleType
 
-from harness.errors import StageError, nearest
+from harness import lookup
 
 
 def reader(name: str) -> ModuleType:
     """Return the module of this folder that has the `read` a task names; ``bad_config`` when there is none."""
-    there = [path.stem for path in Path(__file__).parent.glob("*.py") if "\ndef read(" in path.read_text()]
-    if name not in there:
-        raise StageError("bad_config", f"task.reader: no '{name}'{nearest(name, there)}")
-    return importlib.import_module(f"harness.tasks.{name}")
+    return lookup.module("tasks", name, function="read", field="task.reader")
 
 
 @functools.cache
