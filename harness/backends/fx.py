@@ -32,7 +32,7 @@ class Backend(Contract):
 
     @staticmethod
     def supports(cell: Cell) -> str | None:
-        return recipe.unsupported(cell, METHODS, (*recipe.ARCHITECTURES, "vit"))
+        return recipe.unsupported(cell, METHODS, recipe.WITH_IMAGES)
 
     def quantize(self, checkpoint: Path, cell: Cell, train: Rows, out: Path, report: Report) -> dict[str, Any]:
         import torch

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,34 @@ class DynamicLinear(dynamic.Linear):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         packed = self._packed_params._packed_params
         return torch.ops.quantized.linear_dynamic(x, packed, reduce_range=self.reduce_range)
+
+
+def dynamic_layer(weight: torch.Tensor, bias: torch.Tensor | None, reduce_range: bool) -> DynamicLinear:
+    """Return the layer of a quantized weight that finds the range of each input itself."""
+    outputs, inputs = weight.shape
+    layer = DynamicLinear(inputs, outputs, bias_=bias is not None, reduce_range=reduce_range)
+    layer.set_weight_bias(weight, bias)
+    return layer.eval()
+
+
+def static_layer(
+    weight: torch.Tensor, bias: torch.Tensor | None, entering: Sequence[Any], leaving: Sequence[Any]
+) -> torch.ao.quantization.QuantWrapper:
+    """Return the layer of a quantized weight between quantizing and dequantizing, as eager mode converts to.
+
+    Parameters
+    ----------
+    entering, leaving : scale and zero point of the layer's input and output.
+    """
+    outputs, inputs = weight.shape
+    layer = quantized.Linear(inputs, outputs, bias_=bias is not None)
+    layer.set_weight_bias(weight, bias)
+    layer.scale, layer.zero_point = leaving
+    wrapper = torch.ao.quantization.QuantWrapper(torch.nn.Identity())
+    wrapper.quant = quantized.Quantize(*entering, torch.quint8)
+    wrapper.dequant = quantized.DeQuantize()
+    wrapper.module = layer
+    return wrapper.eval()
 
 
 def save(network: torch.nn.Module, out: Path, *, reduce_range: bool) -> None:
@@ -141,16 +170,9 @@ def _layer(name: str, layer: dict[str, Any], tensors: dict[str, torch.Tensor]) -
         weight = torch._make_per_channel_quantized_tensor(codes, scale, zero_point, 0)
     else:
         weight = torch._make_per_tensor_quantized_tensor(codes, scale.item(), zero_point.item())
-    outputs, inputs = codes.shape
     if layer["kind"] == "dynamic":
-        linear = DynamicLinear(inputs, outputs, bias_=bias is not None, reduce_range=layer["reduce_range"])
-        linear.set_weight_bias(weight, bias)
-        return linear
-    linear = quantized.Linear(inputs, outputs, bias_=bias is not None)
-    linear.set_weight_bias(weight, bias)
-    linear.scale, linear.zero_point = layer["output"]
-    scale, zero_point = layer["input"]
-    return torch.nn.Sequential(quantized.Quantize(scale, zero_point, torch.quint8), linear, quantized.DeQuantize())
+        return dynamic_layer(weight, bias, layer["reduce_range"])
+    return static_layer(weight, bias, layer["input"], layer["output"])
 
 
 def _put(network: torch.nn.Module, name: str, tensor: torch.Tensor) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ENGINES = ("x86", "fbgemm", "onednn")
 ARCHITECTURES = ("bert", "distilbert", "roberta", "electra")
+WITH_IMAGES = (*ARCHITECTURES, "vit")
 
 _PRECISION = {"none": "fp32", "cast": "bf16", "dynamic": "int8", "static": "int8", "qat": "int8"}
 

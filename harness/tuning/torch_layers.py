@@ -12,11 +12,8 @@ import numpy as np
 import torch
 from torch.ao.nn import quantized
 from torch.ao.nn.quantized import dynamic
-from torch.ao.quantization import QuantWrapper
 
-from harness.approaches.mapping import Mapping as Quantization
 from harness.approaches.mapping import codes
-from harness.backends.torch_artefact import DynamicLinear
 from harness.errors import StageError
 from harness.plan.config import QuantizerConfig
 from harness.tuning.ranges import by_scheme
@@ -71,29 +68,6 @@ def quantized_weight(linear: torch.nn.Linear, config: QuantizerConfig) -> torch.
         ends = [(end - zero_point) * scale for end in (found.codes.smallest, found.codes.largest)]
         weight = torch.clamp(weight, ends[0][:, None].float(), ends[1][:, None].float())
     return torch.quantize_per_channel(weight, scale, zero_point, 0, torch.qint8)
-
-
-def static_layer(
-    linear: torch.nn.Linear, weight: torch.Tensor, entering: Quantization, leaving: Quantization
-) -> torch.nn.Module:
-    """Return the layer that quantizes its input, multiplies in INT8 and dequantizes, as eager mode converts to."""
-    layer = quantized.Linear(linear.in_features, linear.out_features, bias_=linear.bias is not None)
-    layer.set_weight_bias(weight, None if linear.bias is None else linear.bias.detach().float())
-    layer.scale, layer.zero_point = float(leaving.scale), int(leaving.zero_point)
-    wrapper = QuantWrapper(torch.nn.Identity())
-    wrapper.quant = quantized.Quantize(float(entering.scale), int(entering.zero_point), torch.quint8)
-    wrapper.dequant = quantized.DeQuantize()
-    wrapper.module = layer
-    return wrapper.eval()
-
-
-def dynamic_layer(linear: torch.nn.Linear, weight: torch.Tensor, reduce_range: bool) -> torch.nn.Module:
-    """Return the layer that finds the range of each input itself."""
-    layer = DynamicLinear(
-        linear.in_features, linear.out_features, bias_=linear.bias is not None, reduce_range=reduce_range
-    )
-    layer.set_weight_bias(weight, None if linear.bias is None else linear.bias.detach().float())
-    return layer.eval()
 
 
 def with_layers(network: torch.nn.Module, layers: Mapping[str, torch.nn.Module]) -> torch.nn.Module:

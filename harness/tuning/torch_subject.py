@@ -15,6 +15,7 @@ import torch
 
 from harness.approaches.mapping import codes
 from harness.approaches.observers import MagnitudeHistogram
+from harness.backends.torch_artefact import dynamic_layer, static_layer
 from harness.errors import StageError, nearest
 from harness.plan.config import QuantizerConfig
 from harness.tuning.errors import TuningError
@@ -23,12 +24,10 @@ from harness.tuning.recipe import Recipe, whole_model
 from harness.tuning.subject import Decided, Evaluated
 from harness.tuning.torch_layers import (
     bfloat16_layer,
-    dynamic_layer,
     latency_ns,
     linears,
     quantized_weight,
     size_bytes,
-    static_layer,
     with_layers,
 )
 
@@ -177,19 +176,21 @@ class TorchSubject:
         activation, weight = QuantizerConfig(**approach["activation"]), QuantizerConfig(**approach["weight"])
         linear = self._linears[op]
         packed = self._cached(("weight", op, weight), lambda: quantized_weight(linear, weight))
+        bias = None if linear.bias is None else linear.bias.detach().float()
         if method == "dynamic":
-            return dynamic_layer(linear, packed, activation.reduce_range)
+            return dynamic_layer(packed, bias, activation.reduce_range)
         if method not in ("static", "qat"):
             raise StageError("bad_config", f"method={method}: want static, dynamic or qat")
         wanted = codes("uint8", activation.reduce_range)
-        entering, leaving = (
+        ends = (
             self._cached(
                 (place, op, activation),
                 lambda place=place: mapping(activation, self._calibrated.histograms[f"{op}.{place}"], wanted),
             )
             for place in ("input", "output")
         )
-        return static_layer(linear, packed, entering, leaving)
+        entering, leaving = ((float(end.scale), int(end.zero_point)) for end in ends)
+        return static_layer(packed, bias, entering, leaving)
 
     def _cached(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         if key not in self._layers:
