@@ -11,33 +11,30 @@ import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import harness
+from harness.execute.imported import PACKAGE, closure
 from harness.plan.cell import Cell, digest
 
-_READING = ("tasks/checks.py", "tasks/files.py", "tasks/splits.py")
+#: Stage -> the files under harness/ that it begins with ({backend} and the like are the cell's): they and what they
+#: import of _ROOMS are part of its key.
+_ROOTS = {
+    "tokenise": ("worker/tokenise.py", "tasks/{reader}.py"),
+    "finetune": ("worker/finetune.py", "models/{architecture}.py"),
+    "quantize": ("worker/quantize.py", "backends/{backend}.py", "models/{architecture}.py"),
+    "tune": ("worker/tune.py", "backends/{backend}.py", "models/{architecture}.py", "tuning/*.py"),
+    "evaluate": ("worker/evaluate.py",),
+    "score": ("worker/score.py", "tasks/metrics/*/*.py"),
+}
 
-#: Stage -> the files under harness/ whose text is part of its key ({backend} and the like are the cell's).
-_CODE = {
-    "tokenise": ("worker/tokenise.py", "worker/*rows.py", "tasks/{reader}.py", *_READING),
-    "finetune": ("worker/finetune.py", "worker/seeding.py", "models/*.py"),
-    "quantize": ("worker/quantize.py", "backends/{backend}.py", "backends/*_*.py", "approaches/*.py", "models/*.py"),
-    "tune": (
-        *(
-            "worker/tune.py",
-            "worker/evaluate.py",
-            "worker/measure.py",
-            "worker/*rows.py",
-            "tuning/*.py",
-            "stats/tango.py",
-            "tasks/score.py",
-        ),
-        *("backends/{backend}.py", "backends/*_*.py", "approaches/*.py", "models/*.py"),
-    ),
-    "evaluate": ("worker/evaluate.py", "worker/seeding.py", "worker/*rows.py"),
-    "score": ("worker/score.py", "tasks/score.py", "tasks/metrics/*/*.py"),
+#: plan/ holds the configs, whose values are in the key themselves, and errors.py only words.
+_ROOMS = {
+    "tokenise": ("worker", "tasks"),
+    "finetune": ("worker", "models"),
+    "quantize": ("worker", "backends", "models", "approaches"),
+    "tune": ("worker", "backends", "models", "approaches", "tuning", "stats", "tasks"),
+    "evaluate": ("worker",),
+    "score": ("worker", "tasks"),
 }
 
 
@@ -100,16 +97,18 @@ def _judging(cell: Cell) -> tuple[Any, ...]:
 
 def _key(stage: str, cell: Cell, *parts: Any) -> str:
     names = {"backend": cell.backend.name, "reader": cell.task.reader, "architecture": cell.model.architecture}
-    patterns = tuple(pattern.format(**names) for pattern in _CODE[stage])
-    return digest([stage, code_digest(patterns), parts])
+    roots = tuple(root.format(**names) for root in _ROOTS[stage])
+    return digest([stage, code_digest(roots, _ROOMS[stage]), parts])
 
 
 @functools.cache
-def code_digest(patterns: Sequence[str]) -> str:
-    """Return a digest of the source files that `patterns` (relative to the package) name, as first read."""
-    package = Path(harness.__file__).parent
+def code_digest(roots: Sequence[str], rooms: Sequence[str]) -> str:
+    """Return a digest of the source files that `roots` (patterns below the package) name or import of `rooms`.
+
+    A tuner's way into a backend (``*_tuning.py``) counts only where tuning is among the rooms.
+    """
     total = hashlib.sha256()
-    for pattern in patterns:
-        for path in sorted(package.glob(pattern)):
-            total.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes())
+    files = [path for root in roots for path in sorted(PACKAGE.glob(root))]
+    for path in closure(files, rooms, without="" if "tuning" in rooms else "*_tuning.py"):
+        total.update(str(path.relative_to(PACKAGE)).encode() + b"\0" + path.read_bytes())
     return total.hexdigest()
