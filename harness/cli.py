@@ -38,12 +38,43 @@ COMMANDS = (
         "harness run suite=quickstart protocol=smoke",
         takes_overrides=True,
     ),
+    Command(
+        "tune",
+        "run a suite that has a tuner, and show each trial as it ends",
+        "harness tune suite=tuning backend=eager tuner=sensitivity",
+        takes_overrides=True,
+    ),
     Command("status", "show what of a run is done, failed and left", "harness status"),
     Command("table", "print a run's table and write it as CSV, Markdown and Parquet", "harness table"),
     Command(
         "trials",
         "print the trials of a cell's tuning, query them, and draw accuracy against latency",
         "harness trials ptq_static/sensitivity --fastest-within 1% --smallest-within 0.005",
+    ),
+    Command(
+        "compare",
+        "say of each cell whether one side is faster, slower or less accurate than the other",
+        "harness compare now with:torch==2.12.1 suite=quickstart task=sentiment",
+    ),
+    Command(
+        "trend",
+        "show the history of each cell on each host, the steps in it, and whether they are real",
+        "harness trend sentiment/ptq_static --confirm",
+    ),
+    Command(
+        "aa",
+        "compare the same with itself: this host's false alarms and the smallest change it could find now",
+        "harness aa suite=quickstart task=sentiment protocol=smoke",
+    ),
+    Command(
+        "rerun",
+        "run a recorded cell again, in its environment of then, and say whether the old figure holds",
+        "harness rerun 20261124T135530Z:sentiment/ptq_static/fx",
+    ),
+    Command(
+        "export",
+        "write a run's cells in another tool's format, such as pytest-benchmark's JSON",
+        "harness export 20261124T135530Z ptq_static --format pytest-benchmark -o out.json",
     ),
 )
 
@@ -61,7 +92,12 @@ def run(arguments: list[str]) -> int:
         raise UserError(f"no command '{first}'{nearest(first, names)}")
     # Only the named command's module is imported: `harness doctor` needs neither Hydra nor pandas.
     parser = _parser(first)
-    parsed = parser.parse_args(arguments)
+    parsed, rest = parser.parse_known_args(arguments)
+    # argparse takes positionals up to the first option only: `run suite=x --new protocol=y` leaves the second over.
+    if not hasattr(parsed, "overrides") or any(word.startswith("-") for word in rest):
+        rest and parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    else:
+        parsed.overrides += rest
     if parsed.command is None:
         parser.print_help()
         return 2 if arguments else 0

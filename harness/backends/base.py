@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from harness.tuning.recipe import Recipe
     from harness.tuning.subject import Subject
+    from harness.tuning.trials import Search
     from harness.worker.channel import Report
     from harness.worker.rows import Rows
 
@@ -41,17 +42,35 @@ class ExecutedPrecision:
 
 
 @dataclass(frozen=True)
+class ToTune:
+    """What a tuner works on: `train` is as for :meth:`Backend.quantize`, and `evaluation` what candidates are held by.
+
+    `timed` is the batch of training rows that a candidate's latency is taken of. `folder` is for candidates and for
+    statistics of the calibration: what lies in it is there again when a killed tuning goes on.
+    """
+
+    checkpoint: Path
+    cell: Cell
+    train: Rows
+    evaluation: Rows
+    timed: Mapping[str, np.ndarray]
+    folder: Path
+    report: Report
+
+
+@dataclass(frozen=True)
 class Tunable:
     """A cell's model, ready for a search: `recipes` quantize all of it; `save` writes the artefact of any recipe.
 
     `provenance` is what :meth:`Backend.quantize` would tell of the making; `save` returns the part that depends on the
-    recipe.
+    recipe. `search` is the tuner's own where it comes with the framework; None for that of the tuner's strategy.
     """
 
     subject: Subject
     recipes: Sequence[Recipe]
     save: Callable[[Recipe, Path], dict[str, Any]]
     provenance: Mapping[str, Any]
+    search: Search | None = None
 
 
 class Backend(ABC):
@@ -70,20 +89,12 @@ class Backend(ABC):
         calibration rows, training losses. No pickles: the artefact must load with `weights_only` or its like.
         """
 
-    def tunable(
-        self,
-        checkpoint: Path,
-        cell: Cell,
-        train: Rows,
-        evaluation: Rows,
-        timed: Mapping[str, np.ndarray],
-        report: Report,
-    ) -> Tunable:
+    def tunable(self, asked: ToTune) -> Tunable:
         """Calibrate the FP32 checkpoint once, and return what a search over recipes works with.
 
-        Only asked where `supports` accepts the cell's tuner. `train` is as for `quantize`; `evaluation` holds the rows
-        that candidates are held against FP32 on, `timed` the batch of training rows that their latency is taken of.
+        Only asked where `supports` accepts the cell's tuner.
         """
+        cell = asked.cell
         raise StageError("bad_config", f"tuner={cell.tuner.name}: backend {cell.backend.name} has no tuner")
 
     @abstractmethod

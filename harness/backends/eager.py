@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.backends import torch_recipe as recipe
 from harness.backends.base import Backend as Contract
-from harness.backends.base import ExecutedPrecision, Tunable
+from harness.backends.base import ExecutedPrecision, ToTune, Tunable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,7 @@ class Backend(Contract):
 
     @staticmethod
     def supports(cell: Cell) -> str | None:
-        return recipe.unsupported(cell, METHODS, recipe.WITH_IMAGES, STRATEGIES)
+        return recipe.unsupported(cell, METHODS, recipe.WITH_PROSE, STRATEGIES)
 
     def quantize(self, checkpoint: Path, cell: Cell, train: Rows, out: Path, report: Report) -> dict[str, Any]:
         import torch
@@ -58,18 +58,10 @@ class Backend(Contract):
         torch_artefact.save(network, out, reduce_range=approach.activation.reduce_range)
         return provenance
 
-    def tunable(
-        self,
-        checkpoint: Path,
-        cell: Cell,
-        train: Rows,
-        evaluation: Rows,
-        timed: Mapping[str, np.ndarray],
-        report: Report,
-    ) -> Tunable:
+    def tunable(self, asked: ToTune) -> Tunable:
         from harness.backends.torch_tuning import tunable
 
-        return tunable(checkpoint, cell, train, evaluation, timed, report)
+        return tunable(asked)
 
     def load(self, artefact: Path, cell: Cell) -> None:
         import torch

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.backends import torch_recipe
 from harness.errors import StageError
 from harness.models.base import architecture
 
@@ -38,8 +39,13 @@ _INSIDE = "network"
 PRECISION = {"none": "fp32", "cast": "bf16", "dynamic": "int8", "static": "int8", "weight_only": "fp32"}
 
 
-def unsupported(cell: Cell, methods: Iterable[str]) -> str | None:
-    """Return one line on why a backend that exports the network and offers `methods` cannot run the cell, or None."""
+def unsupported(cell: Cell, methods: Iterable[str], strategies: tuple[str, ...] = ()) -> str | None:
+    """Return one line on why a backend that exports the network and offers `methods` cannot run the cell, or None.
+
+    Parameters
+    ----------
+    strategies : of tuners that it offers.
+    """
     approach, backend = cell.approach, cell.backend
     if approach.method not in methods:
         return f"approach.method={approach.method}: this backend offers {', '.join(methods)}"
@@ -48,7 +54,9 @@ def unsupported(cell: Cell, methods: Iterable[str]) -> str | None:
     if cell.model.architecture not in ARCHITECTURES:
         return f"model.architecture={cell.model.architecture}: exporting was tried with {', '.join(ARCHITECTURES)} only"
     if cell.tuner.name != "none":
-        return f"tuner={cell.tuner.name}: this backend quantizes once, with the approach's own recipe"
+        because = torch_recipe.unsupported_tuner(cell, strategies) or torch_recipe.unscored(cell)
+        if because is not None:
+            return because
     if backend.engine is not None:
         return f"backend.engine={backend.engine}: this runtime has one engine"
     if backend.options:
@@ -118,32 +126,58 @@ def exportable(network: PreTrainedModel) -> tuple[torch.nn.Module, dict[str, tor
     return Logits().eval(), {name: example[name] for name in names}
 
 
-def module_of(node: str) -> str:
-    """Return the module that an exported node's name tells, or an empty text.
+def place_of(node: str) -> tuple[str, str]:
+    """Return the module that an exported node's name tells, or an empty text, and the node's own name in it.
 
     OpenVINO writes ``__module.network.a.b/aten::linear/MatMul``, ONNX ``/network/a/b/MatMul``.
     """
     if node.startswith(f"__module.{_INSIDE}."):
-        return node.removeprefix(f"__module.{_INSIDE}.").split("/", 1)[0]
+        module, _, own = node.removeprefix(f"__module.{_INSIDE}.").partition("/")
+        return module, own
     if node.startswith(f"/{_INSIDE}/"):
-        return node.removeprefix(f"/{_INSIDE}/").rpartition("/")[0].replace("/", ".")
-    return ""
+        module, _, own = node.removeprefix(f"/{_INSIDE}/").rpartition("/")
+        return module.replace("/", "."), own
+    return "", node
+
+
+def module_of(node: str) -> str:
+    """Return the module that an exported node's name tells, or an empty text."""
+    return place_of(node)[0]
+
+
+def op_of(node: str, linears: Iterable[str]) -> str:
+    """Return the name by which an exported product falls back: its linear layer, or ``MODULE/NODE`` where it has none.
+
+    That is a product of two activations, as attention has.
+    """
+    module, own = place_of(node)
+    return module if module in linears else f"{module}/{own}"
+
+
+def linear_names(network: PreTrainedModel) -> list[str]:
+    """Return the names of the network's linear layers."""
+    import torch
+
+    return [name for name, module in network.named_modules() if isinstance(module, torch.nn.Linear)]
 
 
 def kept_nodes(network: PreTrainedModel, fallback: Iterable[str], nodes: Iterable[str]) -> list[str]:
-    """Return those of the exported matrix products named `nodes` that stay in FP32 because their layer falls back.
+    """Return those of the exported matrix products named `nodes` that stay in FP32 because they fall back.
+
+    Parameters
+    ----------
+    fallback : names of modules, all linear layers below which fall back, or of products of activations (:func:`op_of`).
 
     Raises
     ------
-    StageError : ``bad_config`` for a name of `fallback` that no linear layer has or stands below.
+    StageError : ``bad_config`` for a name of `fallback` that no linear layer has or stands below, and no product has.
     """
-    import torch
-
-    from harness.backends.torch_recipe import quantized_linears
-
-    linears = {name for name, module in network.named_modules() if isinstance(module, torch.nn.Linear)}
-    kept = linears - set(quantized_linears(network, fallback))
-    return [node for node in nodes if module_of(node) in kept]
+    linears = set(linear_names(network))
+    ops = {node: op_of(node, linears) for node in nodes}
+    products = set(fallback) & set(ops.values()) - linears
+    modules = [name for name in fallback if name not in products]
+    kept = products | linears - set(torch_recipe.quantized_linears(network, modules))
+    return [node for node, op in ops.items() if op in kept]
 
 
 def require_equal(

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.backends import torch_recipe as recipe
 from harness.backends.base import Backend as Contract
-from harness.backends.base import ExecutedPrecision
+from harness.backends.base import ExecutedPrecision, ToTune, Tunable
+from harness.tuning import foreign
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from harness.worker.rows import Rows
 
 METHODS = ("none", "cast", "static", "qat")
+STRATEGIES = ("sensitivity", "basic")
 
 
 class Backend(Contract):
@@ -32,7 +34,7 @@ class Backend(Contract):
 
     @staticmethod
     def supports(cell: Cell) -> str | None:
-        return recipe.unsupported(cell, METHODS, recipe.WITH_IMAGES)
+        return recipe.unsupported(cell, METHODS, recipe.WITH_IMAGES, STRATEGIES)
 
     def quantize(self, checkpoint: Path, cell: Cell, train: Rows, out: Path, report: Report) -> dict[str, Any]:
         import torch
@@ -53,6 +55,15 @@ class Backend(Contract):
             graph, provenance = trained(network, cell, train, report)
         torch_graph.save(torch_graph.finish(graph), out)
         return provenance
+
+    def tunable(self, asked: ToTune) -> Tunable:
+        if foreign.is_foreign(asked.cell):
+            from harness.backends import inc_torch_tuning
+
+            return inc_torch_tuning.fx(asked)
+        from harness.backends.fx_tuning import tunable
+
+        return tunable(asked)
 
     def load(self, artefact: Path, cell: Cell) -> None:
         import torch

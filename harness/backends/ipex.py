@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.backends import torch_recipe as recipe
 from harness.backends.base import Backend as Contract
-from harness.backends.base import ExecutedPrecision
+from harness.backends.base import ExecutedPrecision, ToTune, Tunable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,6 +69,11 @@ class Backend(Contract):
             optimised = ipex.optimize(network, dtype=dtype, inplace=True)
         difference = ipex_script.save(optimised, cell.approach.precision, out)
         return {**provenance, "largest_difference_from_network": difference}
+
+    def tunable(self, asked: ToTune) -> Tunable:
+        from harness.backends import inc_torch_tuning
+
+        return inc_torch_tuning.ipex(asked)
 
     def load(self, artefact: Path, cell: Cell) -> None:
         import intel_extension_for_pytorch  # noqa: F401  (registers the operations that the script calls)

@@ -45,7 +45,7 @@ def executed_precision(
     forward()  # TorchScript compiles itself in its first runs
     forward()
     with tempfile.TemporaryFile() as log:
-        with _standard_output(log.fileno()), verbose():
+        with standard_output(log.fileno()), verbose():
             forward()
         log.seek(0)
         lines = log.read().decode(errors="replace").splitlines()
@@ -79,7 +79,7 @@ def count(lines: Iterable[str], beside: Mapping[str, int]) -> ExecutedPrecision:
 
 
 @contextlib.contextmanager
-def _standard_output(descriptor: int) -> Iterator[None]:
+def standard_output(descriptor: int) -> Iterator[None]:
     """Let what native code prints go to `descriptor`; Python's own ``sys.stdout`` would not catch it."""
     flush = ctypes.CDLL(None).fflush
     flush(None)

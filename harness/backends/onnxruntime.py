@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.backends import export_network, onnxruntime_recipe
 from harness.backends.base import Backend as Contract
-from harness.backends.base import ExecutedPrecision
+from harness.backends.base import ExecutedPrecision, ToTune, Tunable
 
 if TYPE_CHECKING:
     from harness.plan.cell import Cell
@@ -36,6 +36,11 @@ class Backend(Contract):
         from harness.backends import onnxruntime_prepare
 
         return onnxruntime_prepare.make(checkpoint, cell, train, out / MODEL, report)
+
+    def tunable(self, asked: ToTune) -> Tunable:
+        from harness.backends.onnxruntime_tuning import tunable
+
+        return tunable(asked)
 
     def load(self, artefact: Path, cell: Cell) -> None:
         self._file = artefact / MODEL

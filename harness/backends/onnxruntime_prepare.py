@@ -17,6 +17,7 @@ from harness.backends.onnxruntime import session
 if TYPE_CHECKING:
     from harness.approaches.calibration import Calibration
     from harness.plan.cell import Cell
+    from harness.plan.config import ApproachConfig
     from harness.worker.channel import Report
     from harness.worker.rows import Rows
 
@@ -37,16 +38,25 @@ def make(checkpoint: Path, cell: Cell, train: Rows, file: Path, report: Report) 
     provenance: dict[str, Any] = {"recipe": approach.method, "fallback": list(approach.fallback)}
     with tempfile.TemporaryDirectory(dir=file.parent) as folder, contextlib.redirect_stdout(sys.stderr):
         exported = file if approach.method == "none" else Path(folder) / "exported.onnx"
-        _export(network, exported)
+        export(network, exported)
         provenance["largest_difference_from_pytorch"] = export_network.require_equal(
             network, lambda batch: session(exported).run(None, batch)[0]
         )
         if approach.method != "none":
-            provenance |= _lower(exported, file, network, cell, train, report)
+            ready, products = preprocess(exported)
+            kept = export_network.kept_nodes(network, approach.fallback, products)
+            provenance["kept_fp32"] = kept
+            if approach.method == "dynamic":
+                quantize_dynamic(ready, file, kept, approach)
+            else:
+                calibration = choose(train.lengths, approach.calibration)
+                quantize_static(ready, file, kept, approach, Shown(train, calibration, network, report))
+                provenance["calibration"] = calibration.provenance()
     return provenance
 
 
-def _export(network: Any, file: Path) -> None:
+def export(network: Any, file: Path) -> None:
+    """Write the FP32 network as ONNX."""
     import torch
 
     module, example = export_network.exportable(network)
@@ -65,41 +75,55 @@ def _export(network: Any, file: Path) -> None:
         )
 
 
-def _lower(exported: Path, file: Path, network: Any, cell: Cell, train: Rows, report: Report) -> dict[str, Any]:
+def preprocess(exported: Path) -> tuple[Path, list[str]]:
+    """Write the model as the quantizers want it, beside `exported`; return its path and the names of its products."""
     import onnx
-    from onnxruntime.quantization import quantize_dynamic, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    approach = cell.approach
     ready = exported.with_name("ready.onnx")
     # The symbolic shapes are skipped: nothing needs them, and sympy takes long.
     quant_pre_process(str(exported), str(ready), skip_symbolic_shape=True)
     nodes = onnx.load(str(ready)).graph.node
-    products = [node.name for node in nodes if node.op_type in ("MatMul", "Gemm")]
-    kept = export_network.kept_nodes(network, approach.fallback, products)
-    if approach.method == "dynamic":
-        quantize_dynamic(
-            str(ready),
-            str(file),
-            # It turns each Gemm into a MatMul of this name before it looks.
-            nodes_to_exclude=[*kept, *(f"{name}_MatMul" for name in kept)],
-            # Only products with weights: of two activations, one would be taken for a weight.
-            extra_options={"WeightSymmetric": True, "MatMulConstBOnly": True},
-            **onnxruntime_recipe.weight_arguments(approach),
-        )
-        return {"kept_fp32": kept}
-    calibration = choose(train.lengths, approach.calibration)
-    shown = _Shown(train, calibration, list(export_network.exportable(network)[1]), report)
+    return ready, [node.name for node in nodes if node.op_type in ("MatMul", "Gemm")]
+
+
+def quantize_dynamic(ready: Path, file: Path, kept: list[str], approach: ApproachConfig) -> None:
+    """Write the model whose products find the range of their inputs at run time; nodes named in `kept` stay FP32."""
+    from onnxruntime import quantization
+
+    quantization.quantize_dynamic(
+        str(ready),
+        str(file),
+        # It turns each Gemm into a MatMul of this name before it looks.
+        nodes_to_exclude=[*kept, *(f"{name}_MatMul" for name in kept)],
+        # Only products with weights: of two activations, one would be taken for a weight.
+        extra_options={"WeightSymmetric": True, "MatMulConstBOnly": True},
+        **onnxruntime_recipe.weight_arguments(approach),
+    )
+
+
+def quantize_static(
+    ready: Path, file: Path, kept: list[str], approach: ApproachConfig, shown: Shown, ranges: Path | None = None
+) -> None:
+    """Write the model whose ranges come from the rows `shown`; nodes named in `kept` stay FP32.
+
+    Parameters
+    ----------
+    ranges : where they are read from in place of calibrating, or written to if there is no such file.
+    """
+    from onnxruntime import quantization
+
     arguments = onnxruntime_recipe.static_arguments(approach)
-    quantize_static(str(ready), str(file), shown, nodes_to_exclude=kept, **arguments)
-    return {"kept_fp32": kept, "calibration": calibration.provenance()}
+    quantization.quantize_static(
+        str(ready), str(file), shown, nodes_to_exclude=kept, calibration_cache_path=ranges, **arguments
+    )
 
 
-class _Shown:
+class Shown:
     """The calibration batches as ONNX Runtime's calibrators ask for them: those of a range, then None."""
 
-    def __init__(self, train: Rows, calibration: Calibration, inputs: list[str], report: Report):
-        self._train, self._inputs, self._report = train, inputs, report
+    def __init__(self, train: Rows, calibration: Calibration, network: Any, report: Report):
+        self._train, self._inputs, self._report = train, list(export_network.exportable(network)[1]), report
         self._batches = calibration.batches
         self._next, self._end = 0, len(self._batches)
 

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from harness.plan.config import ApproachConfig, QuantizerConfig
 
 METHODS = ("none", "dynamic", "static")
+STRATEGIES = ("sensitivity", "basic")
 
-_OBSERVERS = ("minmax", "percentile", "kl")
+OBSERVERS = ("minmax", "percentile", "kl")
 
 #: The operators that are quantized.
 _PRODUCTS = ("MatMul", "Gemm")
@@ -26,7 +27,7 @@ def unsupported(cell: Cell) -> str | None:
     approach = cell.approach
     if approach.method == "cast":
         return "approach.method=cast: ONNX Runtime's CPU kernels for products have no bf16 on x86"
-    reason = unsupported_export(cell, METHODS)
+    reason = unsupported_export(cell, METHODS, STRATEGIES)
     if reason:
         return reason
     if approach.options:
@@ -55,8 +56,8 @@ def _activation(config: QuantizerConfig, method: str) -> str | None:
         if config.scheme != "affine" or config.observer != "minmax":
             return "dynamic: the kernel maps each batch affinely between its own minimum and maximum"
         return None
-    if config.observer not in _OBSERVERS:
-        return f"approach.activation.observer={config.observer}: ONNX Runtime offers {', '.join(_OBSERVERS)}"
+    if config.observer not in OBSERVERS:
+        return f"approach.activation.observer={config.observer}: ONNX Runtime offers {', '.join(OBSERVERS)}"
     return None
 
 

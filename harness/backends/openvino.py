@@ -16,7 +16,8 @@ import numpy as np
 
 from harness.backends import export_network, openvino_recipe
 from harness.backends.base import Backend as Contract
-from harness.backends.base import ExecutedPrecision
+from harness.backends.base import ExecutedPrecision, ToTune, Tunable
+from harness.tuning import foreign
 
 if TYPE_CHECKING:
     from harness.plan.cell import Cell
@@ -37,6 +38,15 @@ class Backend(Contract):
         from harness.backends import openvino_prepare
 
         return openvino_prepare.make(import_openvino(), checkpoint, cell, train, out / MODEL, report)
+
+    def tunable(self, asked: ToTune) -> Tunable:
+        if foreign.is_foreign(asked.cell):
+            from harness.backends import nncf_tuning
+
+            return nncf_tuning.tunable(asked)
+        from harness.backends.openvino_tuning import tunable
+
+        return tunable(import_openvino(), asked)
 
     def load(self, artefact: Path, cell: Cell) -> None:
         openvino = import_openvino()

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
     from harness.approaches.calibration import Calibration
     from harness.plan.cell import Cell
+    from harness.plan.config import ApproachConfig
     from harness.worker.channel import Report
     from harness.worker.rows import Rows
+
+#: The operations that NNCF may lower: matrix products, attention that was joined to one, and looking up embeddings.
+LOWERED = ("MatMul", "ScaledDotProductAttention", "Gather")
 
 
 def make(openvino: Any, checkpoint: Path, cell: Cell, train: Rows, file: Path, report: Report) -> dict[str, Any]:
@@ -28,8 +32,8 @@ def make(openvino: Any, checkpoint: Path, cell: Cell, train: Rows, file: Path, r
     """
     report.progress("convert", 0, 1)
     network = export_network.load_network(checkpoint, cell)
-    model = _convert(openvino, network)
-    difference = export_network.require_equal(network, lambda batch: _logits(openvino, model, batch))
+    model = convert(openvino, network)
+    difference = export_network.require_equal(network, lambda batch: logits(openvino, model, batch))
     provenance = {
         "recipe": cell.approach.method,
         "fallback": list(cell.approach.fallback),
@@ -42,7 +46,8 @@ def make(openvino: Any, checkpoint: Path, cell: Cell, train: Rows, file: Path, r
     return provenance
 
 
-def _convert(openvino: Any, network: Any) -> Any:
+def convert(openvino: Any, network: Any) -> Any:
+    """Return the FP32 network as a model of OpenVINO."""
     import torch
 
     module, example = export_network.exportable(network)
@@ -58,33 +63,63 @@ def _convert(openvino: Any, network: Any) -> Any:
     return model
 
 
-def _logits(openvino: Any, model: Any, batch: dict[str, np.ndarray]) -> np.ndarray:
+def logits(openvino: Any, model: Any, batch: dict[str, np.ndarray]) -> np.ndarray:
+    """Return what a model gives for a batch in FP32."""
     compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return compiled(batch)[0]
 
 
 def _lower(model: Any, network: Any, cell: Cell, train: Rows, report: Report) -> tuple[Any, dict[str, Any]]:
+    approach = cell.approach
+    kept = export_network.kept_nodes(network, approach.fallback, lowered_nodes(model))
+    if approach.method != "static":
+        return compressed(model, kept), {"kept_fp32": kept}
+    calibration = choose(train.lengths, approach.calibration)
+    shown = Shown(train, calibration, [port.any_name for port in model.inputs], report)
+    return calibrated(model, kept, approach, shown), {"kept_fp32": kept, "calibration": calibration.provenance()}
+
+
+def lowered_nodes(model: Any) -> list[str]:
+    """Return the names of the nodes that NNCF may lower."""
+    return [node.get_friendly_name() for node in model.get_ops() if node.get_type_name() in LOWERED]
+
+
+def compressed(model: Any, kept: list[str]) -> Any:
+    """Return the model with 8-bit weights, but for the nodes named in `kept`."""
+    nncf = _import_nncf()
+    ignored = nncf.IgnoredScope(names=kept)
+    return nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_SYM, ignored_scope=ignored)
+
+
+def calibrated(model: Any, kept: list[str], approach: ApproachConfig, shown: Shown, *, codes: bool = True) -> Any:
+    """Return the model whose ranges come from the rows `shown`; nodes named in `kept` stay FP32.
+
+    Parameters
+    ----------
+    codes : store weights as their codes; else in FP32 before their fake quantizers, which can be taken out again.
+    """
+    nncf = _import_nncf()
+    arguments = openvino_recipe.static_arguments(approach)
+    arguments["advanced_parameters"].backend_params["compress_weights"] = codes
+    return nncf.quantize(
+        model,
+        nncf.Dataset(shown),
+        subset_size=len(shown),
+        ignored_scope=nncf.IgnoredScope(names=kept),
+        **arguments,
+    )
+
+
+def _import_nncf() -> Any:
     import logging
 
     import nncf
 
-    approach = cell.approach
     nncf.set_log_level(logging.ERROR)
-    products = [node.get_friendly_name() for node in model.get_ops() if node.get_type_name() == "MatMul"]
-    kept = export_network.kept_nodes(network, approach.fallback, products)
-    ignored = nncf.IgnoredScope(names=kept)
-    if approach.method != "static":
-        compressed = nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_SYM, ignored_scope=ignored)
-        return compressed, {"kept_fp32": kept}
-    calibration = choose(train.lengths, approach.calibration)
-    inputs = [port.any_name for port in model.inputs]
-    shown = nncf.Dataset(_Shown(train, calibration, inputs, report))
-    arguments = openvino_recipe.static_arguments(approach)
-    quantized = nncf.quantize(model, shown, subset_size=len(calibration.batches), ignored_scope=ignored, **arguments)
-    return quantized, {"kept_fp32": kept, "calibration": calibration.provenance()}
+    return nncf
 
 
-class _Shown:
+class Shown:
     """The calibration batches, which NNCF goes through once for each of its algorithms."""
 
     def __init__(self, train: Rows, calibration: Calibration, inputs: list[str], report: Report):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from harness.plan.config import ApproachConfig, QuantizerConfig
 
 METHODS = ("none", "cast", "dynamic", "static", "weight_only")
+STRATEGIES = ("sensitivity", "basic")
 
 #: Channels that share one scale of a dynamically quantized activation: the runtime's own default.
 GROUP_SIZE = 32
@@ -21,12 +22,12 @@ GROUP_SIZE = 32
 #: A group is a multiple of what one VNNI instruction takes, and the kernel's blocks divide 32.
 _GROUP_SIZES = (32, 64, 128, 256)
 
-_OBSERVERS = ("minmax", "histogram")
+OBSERVERS = ("minmax", "histogram")
 
 
 def unsupported(cell: Cell) -> str | None:
     """Return one line on why OpenVINO cannot run the cell, or None."""
-    reason = unsupported_export(cell, METHODS) or _options(cell.approach)
+    reason = unsupported_export(cell, METHODS, STRATEGIES) or _options(cell.approach)
     if reason or cell.approach.method in ("none", "cast"):
         return reason
     method = cell.approach.method
@@ -66,8 +67,8 @@ def _static_activation(config: QuantizerConfig) -> str | None:
         return f"approach.activation: {config.scheme} {config.dtype}; want affine uint8 or symmetric int8"
     if config.observer == "percentile":
         return "approach.activation.observer=percentile: NNCF cuts the tails of x one by one, not |x|"
-    if config.observer not in _OBSERVERS:
-        return f"approach.activation.observer={config.observer}: NNCF offers {', '.join(_OBSERVERS)}"
+    if config.observer not in OBSERVERS:
+        return f"approach.activation.observer={config.observer}: NNCF offers {', '.join(OBSERVERS)}"
     if config.reduce_range:
         return "approach.activation.reduce_range: NNCF narrows weights only (approach.weight.reduce_range)"
     return None

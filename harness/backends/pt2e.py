@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.backends import torch_recipe as recipe
 from harness.backends.base import Backend as Contract
-from harness.backends.base import ExecutedPrecision
+from harness.backends.base import ExecutedPrecision, ToTune, Tunable
+from harness.tuning import foreign
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from harness.worker.rows import Rows
 
 METHODS = ("none", "cast", "dynamic", "static", "qat")
+STRATEGIES = ("sensitivity", "basic")
 
 
 class Backend(Contract):
@@ -31,7 +33,7 @@ class Backend(Contract):
 
     @staticmethod
     def supports(cell: Cell) -> str | None:
-        because = recipe.unsupported(cell, METHODS)
+        because = recipe.unsupported(cell, METHODS, strategies=STRATEGIES) or recipe.unscored(cell)
         if because is not None:
             return because
         if cell.backend.engine is not None:
@@ -61,6 +63,15 @@ class Backend(Contract):
         tolerance = pt2e_package.TOLERANCE[cell.approach.precision]
         difference = pt2e_package.difference(out, module, network.config.vocab_size, tolerance)
         return {**provenance, **compiled, "largest_difference_from_graph": difference}
+
+    def tunable(self, asked: ToTune) -> Tunable:
+        if foreign.is_foreign(asked.cell):
+            from harness.backends import inc_pt2e_tuning
+
+            return inc_pt2e_tuning.autotune(asked)
+        from harness.backends.pt2e_tuning import tunable
+
+        return tunable(asked)
 
     def load(self, artefact: Path, cell: Cell) -> None:
         import torch

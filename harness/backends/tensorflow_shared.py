@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.backends import tensorflow_graph, tensorflow_static
-from harness.backends.base import Backend, ExecutedPrecision
+from harness.backends.base import Backend, ExecutedPrecision, ToTune, Tunable
 from harness.errors import StageError, nearest
+from harness.tuning import foreign
 
 if TYPE_CHECKING:
     from harness.models.tensorflow_encoder import Encoder
@@ -57,7 +58,11 @@ def unsupported(cell: Cell) -> str | None:
     if approach.precision != _PRECISIONS[approach.method]:
         return f"method {approach.method} executes {_PRECISIONS[approach.method]}, not {approach.precision}"
     if cell.tuner.name != "none":
-        return f"tuner {cell.tuner.name} does not tune TensorFlow graphs"
+        if not foreign.is_foreign(cell):
+            return f"tuner {cell.tuner.name} does not tune TensorFlow graphs"
+        because = foreign.unsupported(cell)
+        if because is not None:
+            return because
     if cell.backend.engine is not None:
         return f"there is no engine {cell.backend.engine}: the framework chooses its kernels"
     for where, options in (("backend", cell.backend.options), ("approach", approach.options)):
@@ -122,6 +127,14 @@ class TensorflowBackend(Backend):
         inputs = tensorflow_graph.inputs_of(graph)
         shown = tensorflow_static.Shown(train, chosen, inputs, report)
         return type(self).quantizer(graph, inputs, shown, kept), chosen.provenance()
+
+    def tunable(self, asked: ToTune) -> Tunable:
+        from harness.backends import inc_tensorflow_tuning
+
+        _fix_threads()
+        if type(self).quantizer is tensorflow_static.quantize_3:
+            return inc_tensorflow_tuning.autotune(asked)
+        return inc_tensorflow_tuning.fit(asked)
 
     def load(self, artefact: Path, cell: Cell) -> None:
         graph, facts = tensorflow_graph.read(artefact)

@@ -26,7 +26,7 @@ TENSORS_FILE = "model.safetensors"
 STRUCTURE_FILE = "model.json"
 
 #: An artefact names a class; none from elsewhere is imported.
-_CLASSES = "transformers.models."
+_CLASSES = ("transformers.models.", "harness.models.")
 
 
 class DynamicLinear(dynamic.Linear):
@@ -104,6 +104,7 @@ def save(network: torch.nn.Module, out: Path, *, reduce_range: bool) -> None:
         "attention": network.config._attn_implementation,
         "config": json.loads(network.config.to_json_string(use_diff=True)),
         "layers": layers,
+        "tied": _tied(network),
     }
     (out / STRUCTURE_FILE).write_text(json.dumps(structure, indent=1, sort_keys=True) + "\n")
 
@@ -128,6 +129,8 @@ def load(artefact: Path) -> torch.nn.Module:
         network.set_submodule(name, _layer(name, layer, tensors))
     for name, tensor in tensors.items():
         _put(network, name, tensor)
+    for name, owner in structure["tied"].items():
+        _put(network, name, network.get_parameter(owner))
     empty = [name for name, tensor in _own_tensors(network) if tensor.is_meta]
     if empty:
         raise StageError("damaged", f"artefact {artefact}: no tensor {empty[0]}")
@@ -137,7 +140,7 @@ def load(artefact: Path) -> torch.nn.Module:
 def _empty(structure: dict[str, Any]) -> torch.nn.Module:
     module_name, _, class_name = structure["class"].rpartition(".")
     if not module_name.startswith(_CLASSES):
-        raise StageError("damaged", f"artefact: class {structure['class']} is not one of transformers")
+        raise StageError("damaged", f"artefact: class {structure['class']} is not one of transformers or of ours")
     with light_imports():
         from transformers.modeling_utils import no_init_weights
 
@@ -145,6 +148,13 @@ def _empty(structure: dict[str, Any]) -> torch.nn.Module:
     config = kind.config_class.from_dict(structure["config"])
     with no_init_weights(), torch.device("meta"):
         return kind._from_config(config, attn_implementation=structure["attention"])
+
+
+def _tied(network: torch.nn.Module) -> dict[str, str]:
+    """Return the names of parameters that are the same as one stored by another name, which they map to."""
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    every = network.named_parameters(remove_duplicate=False)
+    return {name: names[id(parameter)] for name, parameter in every if name != names[id(parameter)]}
 
 
 def _packed(name: str, linear: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -180,7 +190,8 @@ def _put(network: torch.nn.Module, name: str, tensor: torch.Tensor) -> None:
     owner_name, _, leaf = name.rpartition(".")
     owner = network.get_submodule(owner_name)
     if leaf in owner._parameters:
-        owner._parameters[leaf] = torch.nn.Parameter(tensor, requires_grad=False)
+        shared = isinstance(tensor, torch.nn.Parameter)
+        owner._parameters[leaf] = tensor if shared else torch.nn.Parameter(tensor, requires_grad=False)
     else:
         owner._buffers[leaf] = tensor
 

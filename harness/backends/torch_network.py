@@ -12,7 +12,7 @@ import torch
 
 from harness.backends.torch_recipe import engine
 from harness.errors import StageError
-from harness.models.base import auto_class, named_errors
+from harness.models.base import architecture, auto_class, named_errors
 from harness.worker.seeding import seed_torch
 
 if TYPE_CHECKING:
@@ -69,8 +69,11 @@ def load_checkpoint(checkpoint: Path, cell: Cell, attention: str | None) -> PreT
     ------
     StageError : ``nan``, or ``missing_file``, ``damaged``, ``bad_config`` when it cannot be loaded.
     """
+    name = cell.model.architecture
+    # An architecture may bring its own network, with another output than those of transformers.
+    kind = getattr(architecture(name), "network_class", lambda: auto_class(name))()
     with named_errors(checkpoint, cell.model):
-        network = auto_class(cell.model.architecture).from_pretrained(
+        network = kind.from_pretrained(
             str(checkpoint), dtype=torch.float32, attn_implementation=attention, local_files_only=True
         )
     for name, parameter in network.named_parameters():

@@ -12,6 +12,7 @@ INT8 inside one kernel; its name says so.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import tempfile
 from collections import Counter
@@ -22,6 +23,7 @@ from typing import Any
 import torch
 
 from harness.backends.base import ExecutedPrecision
+from harness.backends.torch_isa import instruction_sets
 
 #: Kernels that multiply INT8 codes, whatever their inputs and outputs are.
 INT8_OPS = (
@@ -57,7 +59,10 @@ _BF16 = "c10::BFloat16"
 
 
 def executed_precision(forward: Callable[[], Any]) -> ExecutedPrecision:
-    """Run `forward` once under ``torch.profiler`` and count; `kernels` has each name with its element type."""
+    """Run `forward` once under ``torch.profiler`` and count; `kernels` has each name with its element type.
+
+    And, uncounted, what :func:`harness.backends.torch_isa.instruction_sets` tells of the libraries below.
+    """
     forward()  # TorchScript compiles itself in its first runs
     forward()
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], record_shapes=True) as profile:
@@ -66,7 +71,10 @@ def executed_precision(forward: Callable[[], Any]) -> ExecutedPrecision:
         path = Path(folder) / "trace.json"
         profile.export_chrome_trace(str(path))
         events = json.loads(path.read_text())["traceEvents"]
-    return count(event for event in events if event.get("cat") == "cpu_op")
+    counted = count(event for event in events if event.get("cat") == "cpu_op")
+    # The profiler names torch's operations; which kernels of which instruction set did their work, their libraries do.
+    below = instruction_sets(forward, counted.int8_ops)
+    return dataclasses.replace(counted, kernels={**counted.kernels, **below})
 
 
 def count(events: Iterable[dict[str, Any]]) -> ExecutedPrecision:

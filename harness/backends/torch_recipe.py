@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.approaches.mapping import codes
 from harness.errors import StageError, nearest
+from harness.tuning import foreign
 
 if TYPE_CHECKING:
     import torch
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 ENGINES = ("x86", "fbgemm", "onednn")
 ARCHITECTURES = ("bert", "distilbert", "roberta", "electra")
 WITH_IMAGES = (*ARCHITECTURES, "vit")
+WITH_PROSE = (*WITH_IMAGES, "llama")
 
 _PRECISION = {"none": "fp32", "cast": "bf16", "dynamic": "int8", "static": "int8", "qat": "int8"}
 
@@ -51,7 +53,7 @@ def unsupported(
         return f"model.architecture={cell.model.architecture}: tried with {', '.join(architectures)} only"
     if cell.model.trust_remote_code:
         return "model.trust_remote_code: an artefact loads with the classes of transformers alone"
-    because = _tuner(cell, strategies) if cell.tuner.name != "none" else None
+    because = unsupported_tuner(cell, strategies) if cell.tuner.name != "none" else None
     if because is not None:
         return because
     if engine(cell) not in ENGINES:
@@ -63,8 +65,11 @@ def unsupported(
     return _weight(approach.weight, approach.method, engine(cell)) or _activation(approach, engine(cell))
 
 
-def _tuner(cell: Cell, strategies: tuple[str, ...]) -> str | None:
+def unsupported_tuner(cell: Cell, strategies: tuple[str, ...]) -> str | None:
+    """Return one line on why a backend that offers `strategies` of tuners cannot tune the cell, or None."""
     tuner, approach = cell.tuner, cell.approach
+    if foreign.is_foreign(cell):
+        return foreign.unsupported(cell)
     if not strategies:
         return f"tuner={tuner.name}: this backend quantizes once, with the approach's own recipe"
     if tuner.strategy not in strategies:
@@ -78,6 +83,14 @@ def _tuner(cell: Cell, strategies: tuple[str, ...]) -> str | None:
     if approach.weight.observer != "minmax":
         return f"approach.weight.observer={approach.weight.observer}: tuner {tuner.name} takes weights by minmax"
     return None
+
+
+def unscored(cell: Cell) -> str | None:
+    """Return one line on why a tuner cannot score the cell in an environment without the package evaluate, or None."""
+    task = cell.task
+    if cell.tuner.name == "none" or (task.metric, task.metric_key, task.kind) == ("accuracy", None, "classification"):
+        return None
+    return f"tuner={cell.tuner.name}: tunes by accuracy alone here, for metric {task.metric} needs another environment"
 
 
 def _weight(config: QuantizerConfig, method: str, engine: str) -> str | None:

@@ -25,21 +25,26 @@ def run(arguments: argparse.Namespace) -> int:
     path = store.find_run(arguments.results, arguments.run)
     lines = store.read_run(path)
     header, done = lines[0], done_so_far(lines)
-    blocks = {option["digest"]: option["config"].get("blocks") for option in header["options"]}
+    complete = store.is_complete(lines)
+    protocols = {option["digest"]: option["config"] for option in header["options"] if option["axis"] == "protocol"}
     table = Table(box=None, pad_edge=False)
     for column in ("cell", "prepared", "accuracy", "blocks", "state"):
         table.add_column(column, overflow="fold")
     states: Counter[str] = Counter()
     for cell in header["cells"]:
-        wanted = next(blocks[digest] for digest in cell["options"] if blocks[digest] is not None)
+        protocol = next(protocols[digest] for digest in cell["options"] if digest in protocols)
+        wanted = protocol["blocks"]
         measured = sum(digest == cell["digest"] for digest, _ in done.invoked)
-        state = _state(cell["digest"], measured, wanted, done)
+        # Until the run says that it is complete, its budget may be spent on any of its cells.
+        is_enough = measured >= wanted and (complete or protocol.get("target_half_width") is None)
+        state = _state(cell["digest"], is_enough, done)
         states[state] += 1
         marks = ["yes" if cell["digest"] in found else "" for found in (done.prepared, done.evaluated)]
-        table.add_row(Text(cell["key"]), *marks, f"{measured}/{wanted}", Text(state, style=_STYLES[state]))
+        blocks = f"{wanted}+{measured - wanted}" if measured > wanted else f"{measured}/{wanted}"
+        table.add_row(Text(cell["key"]), *marks, blocks, Text(state, style=_STYLES[state]))
     console = Console()
     counted = ", ".join(f"{count} {state}" for state, count in states.items())
-    end = "complete" if store.is_complete(lines) else "not complete; the same 'harness run' goes on with it"
+    end = "complete" if complete else "not complete; the same 'harness run' goes on with it"
     console.print(Text(f"run {header['run']}: {counted}; {end}"), soft_wrap=True)
     console.print(table)
     for failure in (line for line in lines if line["type"] == "failure"):
@@ -50,10 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
 _STYLES = {"done": "green", "failed": "red", "left": "yellow"}
 
 
-def _state(digest: str, measured: int, wanted: int, done: Done) -> str:
+def _state(digest: str, is_enough: bool, done: Done) -> str:
     if digest in done.failed or done.failed_invocations[digest] >= FAILED_INVOCATIONS:
         return "failed"
-    return "done" if measured >= wanted and digest in done.evaluated else "left"
+    return "done" if is_enough and digest in done.evaluated else "left"
 
 
 def _failure_line(failure: dict[str, Any]) -> str:

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import harness
 from harness.errors import StageError
 from harness.execute import host as hosts
 from harness.execute.artefacts import Artefacts
 from harness.execute.child import Children
+from harness.execute.code import Code, own
 from harness.execute.environment import Environments
 from harness.execute.preparation import Preparation
-from harness.execute.revision import revision
 from harness.execute.session import Session, done_so_far
 from harness.execute.sources import Sources
 from harness.execute.view import View
@@ -45,13 +44,7 @@ def open_session(
 
     An environment that cannot be built is no reason to stop: its cells become failure records.
     """
-    host = hosts.describe()
-    fingerprint = hosts.fingerprint(host)
-    locks = {name: environments.lock_hash(name) for name in plan.environments}
-    store.save_host(place.results, fingerprint, dataclasses.asdict(host))
-    for name, lock_hash in locks.items():
-        store.save_environment(place.results, name, lock_hash, environments.lock_text(name))
-    header = _header(plan, fingerprint, locks)
+    header = make_header(plan, environments, place, own())
     unfinished = None if begin_anew else store.unfinished(place.results, header)
     if unfinished is None:
         writer, lines = store.RunWriter.create(place.results, header), []
@@ -59,28 +52,66 @@ def open_session(
         writer = store.RunWriter.resume(unfinished)
         lines = store.read_run(unfinished)
         view.note(f"going on with run {writer.run}: {len(lines)} records are there")
+    return assemble(plan, environments, place, view, writer, lines, own(), after_block)
+
+
+def make_header(plan: Plan, environments: Environments, place: Place, code: Code, **fields: Any) -> dict[str, Any]:
+    """Return the header of a new run, after storing the host and the locks that it names.
+
+    `code` is what its children run; `fields` go beside or in the place of the header's own.
+    """
+    host = hosts.describe()
+    fingerprint = hosts.fingerprint(host)
+    locks = {name: environments.lock_hash(name) for name in plan.environments}
+    store.save_host(place.results, fingerprint, dataclasses.asdict(host))
+    for name, lock_hash in locks.items():
+        store.save_environment(place.results, name, lock_hash, environments.lock_text(name))
+    return _header(plan, fingerprint, locks, harness=code.header, **fields)
+
+
+def assemble(
+    plan: Plan,
+    environments: Environments,
+    place: Place,
+    view: View,
+    writer: store.RunWriter,
+    lines: list[record.Record],
+    code: Code,
+    after_block: Callable[[Path, int], None] = lambda run, block: None,
+    artefacts: Artefacts | None = None,
+) -> Session:
+    """Return the session that goes on with a run: `lines` are its records so far, `code` is what its children run.
+
+    `artefacts` stand in the place of the cache's own.
+    """
+    host = hosts.describe()
     pythons, broken = _build(environments, plan.environments, view)
+    own_path = {} if code.known is None else {"PYTHONPATH": str(code.package.parent)}
     children = Children(
         pythons=pythons,
         allowed_cores=hosts.allowed_cores(host),
         memory_bytes=hosts.memory_bytes(host),
         logs=place.cache / "logs" / writer.run,
         cache=place.cache,
-        variables={name: environments.variables(name) for name in pythons},
+        variables={name: {**environments.variables(name), **own_path} for name in pythons},
+        encode=code.encode,
     )
-    preparation = Preparation(children, Artefacts(place.cache / "artefacts"), Sources(place.cache), view.progress)
+    artefacts = artefacts or Artefacts(place.cache / "artefacts")
+    preparation = Preparation(children, artefacts, Sources(place.cache), view.progress)
     return Session(
         cells=list(plan.cells),
         writer=writer,
         done=done_so_far(lines),
         children=children,
         preparation=preparation,
-        locks=locks,
+        locks={name: environments.lock_hash(name) for name in plan.environments},
         broken=broken,
-        host=fingerprint,
+        host=hosts.fingerprint(host),
         view=view,
         seed=plan.suite.seed,
         after_block=lambda block: after_block(writer.path, block),
+        package=code.package,
+        baseline=plan.suite.baseline,
     )
 
 
@@ -96,14 +127,13 @@ def _build(environments: Environments, names: list[str], view: View) -> tuple[di
     return pythons, broken
 
 
-def _header(plan: Plan, host: str, locks: dict[str, str]) -> dict[str, Any]:
+def _header(plan: Plan, host: str, locks: dict[str, str], **fields: Any) -> dict[str, Any]:
     suite = plan.suite
     digests = {(option.axis, option.label): option.digest for option in plan.options}
     return record.header(
-        run=store.new_run(suite.name),
+        run=fields.pop("run", None) or store.new_run(suite.name),
         suite={"name": suite.name, "version": suite.version, "digest": suite.digest},
         overrides=list(plan.overrides),
-        harness={"version": harness.__version__, **revision(Path(harness.__file__).parents[1])},
         host=host,
         environments=locks,
         options=[
@@ -128,6 +158,7 @@ def _header(plan: Plan, host: str, locks: dict[str, str]) -> dict[str, Any]:
         baseline=dict(suite.baseline),
         gates=[dataclasses.asdict(gate) for gate in suite.gates],
         seed=suite.seed,
+        **fields,
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.errors import StageError
+from harness.execute import ceilings
+from harness.execute.instances import Call, launch_together
 from harness.execute.launch import Outcome, launch
 from harness.plan.cell import Cell
 
@@ -29,7 +31,7 @@ class Children:
     """Launches the stages of cells in their environments, each in a fresh process.
 
     `pythons` maps an environment's name to its python, `variables` to what its YAML sets; `allowed_cores` and
-    `memory_bytes` are the host's.
+    `memory_bytes` are the host's. `encode` writes a cell down for the code that the children run.
     """
 
     pythons: Mapping[str, Path]
@@ -38,6 +40,7 @@ class Children:
     logs: Path
     cache: Path
     variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    encode: Callable[[Cell], dict[str, Any]] = Cell.to_dict
 
     def cores(self, cell: Cell) -> list[int]:
         """Return the cores a cell is pinned to: those its host option names, else the lowest-numbered allowed ones."""
@@ -58,14 +61,78 @@ class Children:
     ) -> Outcome:
         """Run one stage to its end and return the outcome; raise :class:`ChildError` for any other end."""
         cores = self.cores(cell)
+        call = self._call(stage, cell, environment, inputs, out, options, cores, cell.host.threads or len(cores))
+        outcome = launch(
+            call.python,
+            call.spec,
+            time_limit_seconds=cell.protocol.time_limit_seconds,
+            log_path=call.log_path,
+            variables=call.variables,
+            on_message=on_message,
+        )
+        if outcome.status != "ok":
+            raise ChildError(outcome.status, outcome.message, outcome.log_tail)
+        return outcome
+
+    def run_together(
+        self,
+        stage: str,
+        cell: Cell,
+        *,
+        environment: str,
+        inputs: Mapping[str, Path | None],
+        pins: Sequence[Sequence[int]],
+        gate: Path,
+        options: Mapping[str, Any] | None = None,
+    ) -> list[Outcome]:
+        """Run a process of a stage for each list of cores in `pins`, all let go together when the last one is ready.
+
+        Each has a thread a core, its share of the memory, its place in ``options["instance"]``, and waits at the file
+        `gate` (see :func:`harness.execute.instances.launch_together`). Raises :class:`ChildError` for the first that
+        came to any other end than a result; none is left then.
+        """
+        calls = [
+            self._call(
+                stage,
+                cell,
+                environment,
+                inputs,
+                None,
+                {**(options or {}), "instance": place, "gate": str(gate)},
+                cores,
+                len(cores),
+                share=len(pins),
+            )
+            for place, cores in enumerate(pins)
+        ]
+        outcomes = launch_together(calls, time_limit_seconds=cell.protocol.time_limit_seconds, gate=gate)
+        for place, outcome in sorted(outcomes.items()):
+            if outcome.status != "ok":
+                message = f"instance {place + 1} of {len(pins)}: {outcome.message}"
+                raise ChildError(outcome.status, message, outcome.log_tail)
+        return [outcomes[place] for place in range(len(pins))]
+
+    def _call(
+        self,
+        stage: str,
+        cell: Cell,
+        environment: str,
+        inputs: Mapping[str, Path | None],
+        out: Path | None,
+        options: Mapping[str, Any] | None,
+        cores: Sequence[int],
+        threads: int,
+        share: int = 1,
+    ) -> Call:
+        """Return what a child is started with; `share` of them divide the memory that one may use."""
         spec = {
             "stage": stage,
-            "cell": cell.to_dict(),
+            "cell": self.encode(cell),
             "inputs": {name: None if path is None else str(path) for name, path in inputs.items()},
             "out": None if out is None else str(out),
-            "cores": cores,
-            "threads": cell.host.threads or len(cores),
-            "memory_limit_bytes": cell.protocol.memory_limit_bytes or int(self.memory_bytes * MEMORY_SHARE),
+            "cores": list(cores),
+            "threads": threads,
+            "memory_limit_bytes": cell.protocol.memory_limit_bytes or int(self.memory_bytes * MEMORY_SHARE / share),
             "seed": cell.protocol.seed,
             "options": dict(options or {}),
         }
@@ -75,19 +142,11 @@ class Children:
             "HF_HOME": str(self.cache / "hub"),
             **self.variables.get(environment, {}),
             **(cell.backend.variables if environment == cell.backend.environment else {}),
+            **(ceilings.variables(cell) if stage in ceilings.STAGES else {}),
         }
         if cell.model.source.hub_id is None and cell.task.source.hub_id is None:
             variables |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
         self.logs.mkdir(parents=True, exist_ok=True)
-        log_path = self.logs / f"{stage}-{cell.digest}-{os.getpid()}.log"
-        outcome = launch(
-            self.pythons[environment],
-            spec,
-            time_limit_seconds=cell.protocol.time_limit_seconds,
-            log_path=log_path,
-            variables=variables,
-            on_message=on_message,
-        )
-        if outcome.status != "ok":
-            raise ChildError(outcome.status, outcome.message, outcome.log_tail)
-        return outcome
+        place = "" if "instance" not in spec["options"] else f"-{spec['options']['instance']}"
+        log_path = self.logs / f"{stage}-{cell.digest}-{os.getpid()}{place}.log"
+        return Call(self.pythons[environment], spec, log_path, variables)

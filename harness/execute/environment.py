@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import hashlib
 import json
@@ -9,9 +10,9 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -58,10 +59,19 @@ class State:
 
 @dataclass(frozen=True)
 class Environments:
-    """The environments that a catalogue names, built below `root`."""
+    """The environments that a catalogue names, built below `root`.
+
+    `locks` maps a name to a lock file that stands in the place of the committed one, so that an environment of an
+    earlier run can be built again beside today's; see :meth:`with_locks`.
+    """
 
     catalogue: Catalogue
     root: Path
+    locks: Mapping[str, Path] = field(default_factory=dict)
+
+    def with_locks(self, locks: Mapping[str, Path]) -> Environments:
+        """Return these environments with the named ones made from other locks, such as those that a run has stored."""
+        return dataclasses.replace(self, locks={**self.locks, **locks})
 
     def lock_text(self, name: str) -> str:
         """Return the lock as it is committed."""
@@ -141,7 +151,8 @@ class Environments:
         _write_whole(folder / MARKER, {"name": config.name, "lock": self.lock_hash(config.name), "size_bytes": size})
 
     def _read(self, name: str) -> tuple[EnvironmentConfig, Path]:
-        return read_environment(self.catalogue, name)
+        config, lock = read_environment(self.catalogue, name)
+        return config, self.locks.get(name, lock)
 
     def _folder(self, name: str) -> Path:
         return self.root / f"{name}-{self.lock_hash(name)[:12]}"

@@ -16,8 +16,8 @@ import harness
 PACKAGE = Path(harness.__file__).parent
 
 
-def closure(roots: Sequence[Path], rooms: Sequence[str], without: str = "") -> list[Path]:
-    """Return `roots` and all that they import, however indirectly, from the package's `rooms`; sorted.
+def closure(roots: Sequence[Path], rooms: Sequence[str], without: str = "", package: Path = PACKAGE) -> list[Path]:
+    """Return `roots` and all that they import, however indirectly, from the `rooms` of `package`; sorted.
 
     Files whose names match the pattern `without` are left out, and what only they import. Imports inside functions
     count, those for type checkers do not. A module that is found by name at run time is a root of its own.
@@ -31,18 +31,18 @@ def closure(roots: Sequence[Path], rooms: Sequence[str], without: str = "") -> l
         found.add(path)
         waiting += [
             other
-            for other in _imports(path)
-            if other.relative_to(PACKAGE).parts[0] in rooms and not (without and other.match(without))
+            for other in _imports(path, package)
+            if other.relative_to(package).parts[0] in rooms and not (without and other.match(without))
         ]
     return sorted(found)
 
 
 @functools.cache
-def _imports(path: Path) -> tuple[Path, ...]:
-    return tuple(_of_package(ast.parse(path.read_text(), str(path))))
+def _imports(path: Path, package: Path) -> tuple[Path, ...]:
+    return tuple(_of_package(ast.parse(path.read_text(), str(path)), package))
 
 
-def _of_package(tree: ast.AST) -> Iterator[Path]:
+def _of_package(tree: ast.AST, package: Path) -> Iterator[Path]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue
@@ -51,14 +51,14 @@ def _of_package(tree: ast.AST) -> Iterator[Path]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         else:
-            yield from _of_package(node)
+            yield from _of_package(node, package)
             continue
-        yield from (path for name in names if (path := _file(name)) is not None)
+        yield from (path for name in names if (path := _file(name, package)) is not None)
 
 
-def _file(name: str) -> Path | None:
+def _file(name: str, package: Path) -> Path | None:
     parts = name.split(".")
-    if parts[0] != PACKAGE.name or len(parts) < 2:
+    if parts[0] != package.name or len(parts) < 2:
         return None
-    path = PACKAGE.joinpath(*parts[1:])
+    path = package.joinpath(*parts[1:])
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)

@@ -93,8 +93,43 @@ def launch(
     ------
     KeyboardInterrupt : passed on after the child's process group has been ended.
     """
+    running = begin(python, spec, time_limit_seconds=time_limit_seconds, log_path=log_path, variables=variables)
+    if isinstance(running, Outcome):
+        return running
+    heard = Heard("ended")
+    try:
+        heard = running.listen(on_message or (lambda message: None))
+    finally:
+        # Whatever the reason to stop listening, nothing of the child may go on beside the next measurement.
+        outcome = close(running, heard)
+    return outcome
+
+
+@dataclass(frozen=True)
+class Running:
+    """A child that was started and has not been closed yet; `reading` is its pipe, `ended` its end as a descriptor."""
+
+    process: subprocess.Popen
+    reading: int
+    ended: int
+    log_path: Path
+    log_start: int
+    start: float
+    time_limit_seconds: float
+    memory: outofmemory.Watch
+
+    def listen(
+        self, on_message: Callable[[dict[str, Any]], None], until: tuple[str, ...] = ("result", "failure")
+    ) -> Heard:
+        """Listen as :func:`harness.execute.messages.listen` does, until the time limit."""
+        return listen(self.reading, self.ended, self.start + self.time_limit_seconds, on_message, until)
+
+
+def begin(
+    python: Path, spec: Mapping[str, Any], *, time_limit_seconds: float, log_path: Path, variables: Mapping[str, str]
+) -> Running | Outcome:
+    """Start a child as :func:`launch` does, to be closed by :func:`close`; an outcome when it cannot be started."""
     start = time.monotonic()
-    deadline = start + time_limit_seconds
     content = json.dumps(spec, allow_nan=False).encode()
     memory = outofmemory.Watch()
     reading, writing = os.pipe()
@@ -118,26 +153,28 @@ def launch(
     finally:
         os.close(writing)
     ended = os.pidfd_open(process.pid)
-    patience_seconds = 0.0
+    return Running(process, reading, ended, log_path, log_start, start, time_limit_seconds, memory)
+
+
+def close(running: Running, heard: Heard) -> Outcome:
+    """End the child and all in its process group, if they have not ended, and return its outcome."""
+    has_spoken = heard.reason == "message" and heard.last["event"] in ("result", "failure")
     try:
-        heard = listen(reading, ended, deadline, on_message or (lambda message: None))
-        patience_seconds = FAREWELL_SECONDS if heard.reason == "message" else 0.0
+        usage, status = _end(running.process, running.ended, FAREWELL_SECONDS if has_spoken else 0.0)
     finally:
-        # Whatever the reason to stop listening, nothing of the child may go on beside the next measurement.
-        usage, status = _end(process, ended, patience_seconds)
-        os.close(reading)
-        os.close(ended)
-    tail = _tail(log_path, log_start)
-    kind, text, values = _verdict(heard, status, tail, time_limit_seconds, memory)
+        os.close(running.reading)
+        os.close(running.ended)
+    tail = _tail(running.log_path, running.log_start)
+    kind, text, values = _verdict(heard, status, tail, running.time_limit_seconds, running.memory)
     if kind == "crash":
-        text += f"; see {log_path}"
+        text += f"; see {running.log_path}"
     return Outcome(
         status=kind,
         message=text,
         values=values,
         log_tail="" if kind == "ok" else tail,
         max_rss_bytes=heard.last.get("peak_bytes") or usage.ru_maxrss * 1024,
-        wall_seconds=time.monotonic() - start,
+        wall_seconds=time.monotonic() - running.start,
         user_seconds=usage.ru_utime,
         system_seconds=usage.ru_stime,
         voluntary_switches=usage.ru_nvcsw,
@@ -197,7 +234,7 @@ def _verdict(
         return "protocol", f"not a message of ours on the pipe: {heard.detail}", {}
     if heard.reason == "message" and last["event"] == "result":
         return "ok", "", last["values"]
-    if heard.reason == "message":
+    if heard.reason == "message" and last["event"] == "failure":
         return last["kind"] if last["kind"] in FAILURE_KINDS else "error", last["message"], {}
     return (*_death(heard, code, tail, memory), {})
 

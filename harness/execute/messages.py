@@ -20,6 +20,7 @@ CLOSED_SECONDS = 20.0
 _EVENTS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "progress": {"stage": str, "done": (int, float), "total": (int, float)},
     "trial": {"trial": dict},
+    "ready": {},
     "result": {"values": dict},
     "failure": {"kind": str, "message": str},
 }
@@ -68,7 +69,13 @@ class Lines:
         return any(part.strip() for part in self._parts)
 
 
-def listen(reading: int, process: int, deadline: float, on_message: Callable[[dict[str, Any]], None]) -> Heard:
+def listen(
+    reading: int,
+    process: int,
+    deadline: float,
+    on_message: Callable[[dict[str, Any]], None],
+    until: tuple[str, ...] = ("result", "failure"),
+) -> Heard:
     """Listen until the child's last message (result or failure), its end or the deadline, and return what it was.
 
     Parameters
@@ -77,6 +84,8 @@ def listen(reading: int, process: int, deadline: float, on_message: Callable[[di
     process : the child's pidfd. Its end is seen here even where a grandchild still holds the pipe open.
     deadline : of ``time.monotonic()``.
     on_message : called with each message before the last, of progress or of a trial.
+    until : the events that end the listening. A child that is `ready` sends nothing more before it is let go, so that
+        listening again misses nothing.
     """
     os.set_blocking(reading, False)
     poll = select.poll()
@@ -93,7 +102,7 @@ def listen(reading: int, process: int, deadline: float, on_message: Callable[[di
         try:
             for line in lines.feed(chunk or b""):
                 message = decode(line)
-                if message["event"] in ("result", "failure"):
+                if message["event"] in until:
                     return Heard("message", message)
                 on_message(message)
         except Rubbish as error:

@@ -44,7 +44,7 @@ def pins(entries: Iterable[str], where: str) -> list[Pin]:
         match = _PIN.fullmatch(line)
         if match is None:
             raise StageError("environment", f"{where}: {line!r} is no pin; write NAME==VERSION")
-        found.append(Pin(_name(match["name"]), match["version"], ";" in (match["rest"] or "")))
+        found.append(Pin(normal(match["name"]), match["version"], ";" in (match["rest"] or "")))
     return found
 
 
@@ -53,7 +53,7 @@ def difference(wanted: Iterable[Pin], installed: Mapping[str, str]) -> str | Non
 
     A pin without a local version is met by any build of that version, such as ``+cpu``.
     """
-    there = {_name(name): version for name, version in installed.items()}
+    there = {normal(name): version for name, version in installed.items()}
     for pin in wanted:
         version = there.get(pin.name)
         if version is None and pin.conditional:
@@ -73,6 +73,6 @@ def _release(version: str) -> str:
     return re.sub(r"(\.0)+$", "", version)
 
 
-def _name(name: str) -> str:
+def normal(name: str) -> str:
     """Return a project's name in its normal form, by the packaging specification."""
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -13,7 +13,7 @@ from harness.errors import StageError
 from harness.execute.artefacts import Artefact, Artefacts
 from harness.execute.child import ChildError, Children
 from harness.execute.sources import Sources
-from harness.execute.stages import StageKeys, maker
+from harness.execute.stages import StageKeys, cutter, maker
 from harness.plan.cell import Cell
 
 #: Called with a trial's values when it has ended.
@@ -74,7 +74,7 @@ class Preparation:
         shared = cell.model.environment
         model = self._source(cell.model.source, f"model.source of {cell.model.name}")
         task = self._source(cell.task.source, f"task.source of {cell.task.name}")
-        tokenised = self._stage("tokenise", keys.tokenise, cell, shared, {"model": model, "task": task})
+        tokenised = self._stage(cutter(cell), keys.tokenise, cell, shared, {"model": model, "task": task})
         inputs = {"model": model, "tokenised": tokenised.path}
         checkpoint = self._stage("finetune", keys.finetune, cell, shared, inputs)
         inputs = {"checkpoint": checkpoint.path, "tokenised": tokenised.path}
@@ -84,7 +84,7 @@ class Preparation:
             artefact = self._stage("quantize", keys.artefact, cell, cell.backend.environment, inputs)
         stages = [
             {"stage": stage, "artefact": made.key, "seconds": made.seconds, "reused": made.reused}
-            for stage, made in (("tokenise", tokenised), ("finetune", checkpoint), (maker(cell), artefact))
+            for stage, made in ((cutter(cell), tokenised), ("finetune", checkpoint), (maker(cell), artefact))
         ]
         return Prepared(artefact, tokenised, stages)
 

@@ -36,6 +36,13 @@ def schedule(cells: Sequence[Cell], seed: int = 0) -> Iterator[Slot]:
             order += 1
 
 
+def one_group(cells: Sequence[Cell], block: int, seed: int, first: int) -> list[Slot]:
+    """Return the slots of one further block of one comparison group, in random order, counted from `first`."""
+    chosen = list(cells)
+    random.Random(f"{seed}/{block}/{chosen[0].group}").shuffle(chosen)
+    return [Slot(first + place, block, cell) for place, cell in enumerate(chosen)]
+
+
 def _shuffled(cells: Sequence[Cell], block: int, seed: int) -> list[Cell]:
     generator = random.Random(f"{seed}/{block}")  # a string seed does not depend on PYTHONHASHSEED
     groups: dict[str, list[Cell]] = {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -15,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StageError, UserError
+from harness.execute import budget, ceilings, scenarios
 from harness.execute.artefacts import Artefact
 from harness.execute.child import ChildError, Children
+from harness.execute.imported import PACKAGE
 from harness.execute.preparation import Preparation, Prepared
 from harness.execute.schedule import Slot, schedule
 from harness.execute.stages import StageKeys, stage_keys
@@ -38,6 +41,10 @@ class Done:
     invoked: set[tuple[str, int]] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     failed_invocations: Counter[str] = field(default_factory=Counter)
+    scenarios: set[tuple[str, int, str]] = field(default_factory=set)
+    failed_scenarios: Counter[tuple[str, str]] = field(default_factory=Counter)
+    levels: dict[str, dict[int, float]] = field(default_factory=dict)  # cell -> block -> p50 in ns
+    seconds: dict[str, dict[int, float]] = field(default_factory=dict)  # cell -> block -> what the invocation took
 
     def add(self, line: Mapping[str, Any]) -> None:
         """Take one record into account."""
@@ -52,6 +59,15 @@ class Done:
             self.evaluated.add(cell)
         elif kind == "invocation":
             self.invoked.add((cell, line["block"]))
+            self.seconds.setdefault(cell, {})[line["block"]] = line["wall_seconds"]
+            for series in line["series"]:
+                if series["role"] == "latency":
+                    self.levels.setdefault(cell, {})[line["block"]] = statistics.median(series["latency_ns"])
+        elif kind == "scenario":
+            self.scenarios.add((cell, line["block"], line["scenario"]))
+        elif kind == "failure" and "scenario" in line:
+            self.scenarios.add((cell, line["block"], line["scenario"]))
+            self.failed_scenarios[cell, line["scenario"]] += 1
         elif kind == "failure" and line["block"] is not None:
             self.invoked.add((cell, line["block"]))
             self.failed_invocations[cell] += 1
@@ -83,6 +99,8 @@ class Session:
     done : what an earlier session of this run has written.
     locks : environment name -> lock hash. Environments that could not be built are in `broken` with their error.
     after_block : called with the number of each block that this session has measured.
+    baseline : the suite's (axis -> label); without one no protocol's budget is spent.
+    package : the harness's own code that the children run.
     """
 
     def __init__(
@@ -99,6 +117,8 @@ class Session:
         view: View,
         seed: int,
         after_block: Callable[[int], None],
+        package: Path = PACKAGE,
+        baseline: Mapping[str, str] | None = None,
     ):
         self._cells = cells
         self._writer = writer
@@ -109,8 +129,11 @@ class Session:
         self._broken = broken
         self._host = host
         self._view = view
+        self._seed = seed
         self._slots = list(schedule(cells, seed))
+        self._baseline = dict(baseline or {})
         self._after_block = after_block
+        self._package = package
         self._steps_done = 0
         self._artefacts: dict[str, tuple[Artefact, Artefact]] = {}
 
@@ -128,34 +151,69 @@ class Session:
         steps = 2 * len(self._cells) + len(self._slots)
         self._view.begin(f"run {self._writer.run}: {len(self._cells)} cells, {len(self._slots)} invocations", steps)
         try:
-            for cell in self._cells:
-                self._prepare(cell)
+            self.prepare()
             self._measure_blocks()
+            self._spend_budgets()
         except KeyboardInterrupt:
-            self._write(record.end("interrupted", self._counts().to_dict(), time.monotonic() - start))
+            self.end("interrupted", time.monotonic() - start)
             raise
-        self._write(record.end("complete", self._counts().to_dict(), time.monotonic() - start))
-        return self._counts()
+        return self.end("complete", time.monotonic() - start)
 
-    def _counts(self) -> Counts:
+    def prepare(self) -> None:
+        """Prepare and evaluate each cell that is not yet."""
+        for cell in self._cells:
+            self._prepare(cell)
+
+    def is_open(self, cell: Cell, block: int) -> bool:
+        """Say whether that block of the cell is to be measured: it is not yet, and the cell has not failed."""
+        return self._is_open(Slot(0, block, cell))
+
+    def measure(self, cell: Cell, block: int, order: int) -> None:
+        """Measure one block of a cell as the `order`-th invocation, for who orders the invocations of several runs."""
+        self._measure(Slot(order, block, cell))
+
+    def end(self, status: str, seconds: float) -> Counts:
+        """Write down that this session has ended and return what the run now holds."""
+        self._write(record.end(status, self.counts().to_dict(), seconds))
+        return self.counts()
+
+    def counts(self) -> Counts:
+        """Return how much of the run there is by now."""
         done = self._done
-        return Counts(len(self._cells), len(done.failed), len(done.invoked), done.failed_invocations.total())
+        failed = done.failed_invocations.total() + done.failed_scenarios.total()
+        return Counts(len(self._cells), len(done.failed), len(done.invoked) + len(done.scenarios), failed)
 
     def _measure_blocks(self) -> None:
         for block, slots in itertools.groupby(self._slots, key=lambda slot: slot.block):
-            measured = 0
+            measured, cells = 0, []
             for slot in slots:
                 self._step(f"block {slot.block + 1} {slot.cell.key}")
                 if self._is_open(slot):
                     self._measure(slot)
                     measured += 1
+                cells.append(slot.cell)
+            for cell in cells:
+                self._measure_scenarios(cell, block)
             if measured:
                 self._after_block(block)
 
+    def _spend_budgets(self) -> None:
+        """Measure further blocks where speed-ups are known least, as far as a protocol names a target and a budget."""
+        for pool in budget.pools(self._cells, self._baseline):
+            while found := budget.next_slots(pool, self._done, self.is_closed, self._seed, len(self._slots)):
+                more, slots = found
+                self._view.note(budget.line(pool, more))
+                for slot in filter(self._is_open, slots):
+                    self._measure(slot)
+                self._after_block(more.block)
+
     def _is_open(self, slot: Slot) -> bool:
-        digest = slot.cell.digest
-        done = (digest, slot.block) in self._done.invoked or digest in self._done.failed
-        return not done and self._done.failed_invocations[digest] < FAILED_INVOCATIONS
+        return (slot.cell.digest, slot.block) not in self._done.invoked and not self.is_closed(slot.cell)
+
+    def is_closed(self, cell: Cell) -> bool:
+        """Say whether a cell is not measured any more."""
+        digest = cell.digest
+        return digest in self._done.failed or self._done.failed_invocations[digest] >= FAILED_INVOCATIONS
 
     def _prepare(self, cell: Cell) -> None:
         """Bring one cell to an artefact and an accuracy, or to a failure record."""
@@ -171,7 +229,9 @@ class Session:
             stage = "prepare"
             cores = len(self._children.cores(cell))
             contents = self._preparation.contents(cell)
-            keys = stage_keys(cell, locks=self._locks, host=self._host, cores=cores, contents=contents)
+            keys = stage_keys(
+                cell, locks=self._locks, host=self._host, cores=cores, contents=contents, package=self._package
+            )
             prepared = self._preparation.prepare(cell, keys, lambda trial: self._record_trial(cell, trial))
             for trial in prepared.trials:
                 self._record_trial(cell, trial)
@@ -206,12 +266,13 @@ class Session:
         if (cell.digest, trial.get("index")) in self._done.trials:
             return
         self._write_result(record.trial, cell, **trial)
-        self._view.note(f"  {cell.key}: {trial_line(trial)}")
+        self._view.trial(cell.key, trial)
 
     def _record_accuracy(self, cell: Cell, keys: StageKeys, prepared: Prepared) -> None:
         if cell.digest in self._done.evaluated:
             return
         accuracy = self._preparation.evaluate(cell, keys, prepared)
+        ceilings.require_held(cell, accuracy.values["executed"]["kernels"])
         self._write_result(
             record.accuracy,
             cell,
@@ -252,7 +313,26 @@ class Session:
         except StageError as error:
             self._fail(cell, "measure", error, slot.block)
 
-    def _fail(self, cell: Cell, stage: str, error: StageError, block: int | None) -> None:
+    def _measure_scenarios(self, cell: Cell, block: int) -> None:
+        """Measure the protocol's scenarios after a block's invocations, which are paired and so stay close together."""
+        protocol, digest = cell.protocol, cell.digest
+        if block >= protocol.scenario.blocks or digest not in self._artefacts or self.is_closed(cell):
+            return
+        artefact, tokenised = self._artefacts[digest]
+        for name in protocol.scenarios:
+            failed = self._done.failed_scenarios[digest, name]
+            if (digest, block, name) in self._done.scenarios or failed >= FAILED_INVOCATIONS:
+                continue
+            self._view.progress("scenario", 0, 1, f"{name} of {cell.key}")
+            try:
+                what = scenarios.Measured(artefact.path, tokenised.path, block)
+                values = scenarios.measure(self._children, cell, name, what)
+                self._write_result(record.scenario, cell, artefact=artefact.key, block=block, scenario=name, **values)
+                self._view.note(f"  {cell.key}: {scenarios.line(name, values)}")
+            except StageError as error:
+                self._fail(cell, "scenario", error, block, name)
+
+    def _fail(self, cell: Cell, stage: str, error: StageError, block: int | None, scenario: str | None = None) -> None:
         tail = error.log_tail if isinstance(error, ChildError) else ""
         self._write(
             record.failure(
@@ -263,6 +343,7 @@ class Session:
                 message=error.message,
                 block=block,
                 log_tail=tail,
+                scenario=scenario,
             )
         )
         self._view.note(f"  {cell.key}: failed({error.kind}) in {stage}: {error.message}")
@@ -285,18 +366,6 @@ class Session:
     def _step(self, what: str) -> None:
         self._view.step(self._steps_done, what)
         self._steps_done += 1
-
-
-def trial_line(trial: Mapping[str, Any]) -> str:
-    """Return one line on a trial."""
-    metric, parts = trial["metric"], [trial["status"]]
-    if trial["message"]:
-        parts[0] += f" ({trial['message']})"
-    if metric is not None:
-        parts.append(f"{metric['name']} {metric['difference']:+.4f}, allowed {metric['allowed']:.4f}")
-    if trial["latency_ns"] is not None:
-        parts.append(f"{trial['latency_ns'] / 1e6:.1f} ms")
-    return f"trial {trial['index']}: {', '.join(parts)}, {len(trial['fallback'])} ops fall back"
 
 
 def _dataset_fields(tokenised: Artefact) -> dict[str, Any]:

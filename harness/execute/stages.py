@@ -11,8 +11,10 @@ import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from harness.execute import ceilings
 from harness.execute.imported import PACKAGE, closure
 from harness.plan.cell import Cell, digest
 
@@ -20,6 +22,7 @@ from harness.plan.cell import Cell, digest
 #: import of _ROOMS are part of its key.
 _ROOTS = {
     "tokenise": ("worker/tokenise.py", "tasks/{reader}.py"),
+    "windows": ("worker/windows.py", "tasks/{reader}.py", "models/{architecture}.py"),
     "finetune": ("worker/finetune.py", "models/{architecture}.py"),
     "quantize": ("worker/quantize.py", "backends/{backend}.py", "models/{architecture}.py"),
     "tune": ("worker/tune.py", "backends/{backend}.py", "models/{architecture}.py", "tuning/*.py"),
@@ -30,6 +33,7 @@ _ROOTS = {
 #: plan/ holds the configs, whose values are in the key themselves, and errors.py only words.
 _ROOMS = {
     "tokenise": ("worker", "tasks"),
+    "windows": ("worker", "tasks", "models"),
     "finetune": ("worker", "models"),
     "quantize": ("worker", "backends", "models", "approaches"),
     "tune": ("worker", "backends", "models", "approaches", "tuning", "stats", "tasks"),
@@ -52,13 +56,24 @@ class StageKeys:
     score: str
 
 
+def cutter(cell: Cell) -> str:
+    """Return the stage that makes rows of the task's data: ``windows`` of running text, ``tokenise`` of all else."""
+    return "windows" if cell.task.kind == "language_modelling" else "tokenise"
+
+
 def maker(cell: Cell) -> str:
     """Return the stage that makes the cell's own artefact: ``tune`` where it has a tuner, else ``quantize``."""
     return "quantize" if cell.tuner.name == "none" else "tune"
 
 
 def stage_keys(
-    cell: Cell, *, locks: Mapping[str, str], host: str, cores: int, contents: tuple[str | None, str | None]
+    cell: Cell,
+    *,
+    locks: Mapping[str, str],
+    host: str,
+    cores: int,
+    contents: tuple[str | None, str | None],
+    package: Path = PACKAGE,
 ) -> StageKeys:
     """Return the keys of `cell`'s stages.
 
@@ -68,21 +83,30 @@ def stage_keys(
     host : the host's fingerprint; numerics, and so QAT and accuracy, depend on its instruction set.
     cores : threads of the child; sums are split by thread, so they are part of the numerics.
     contents : digests of the local files that model and task name, None for a source whose pin fixes the bytes.
+    package : the harness's own code that the stages run.
     """
+    key = functools.partial(_key, package)
     model, task, approach = cell.model, cell.task, cell.approach
     shared = locks[model.environment]
     reading = dataclasses.replace(task, metric="", metric_key=None, name="", fine_tune=type(task.fine_tune)())
-    tokenise = _key("tokenise", cell, shared, reading, model.source, model.architecture, contents)
+    tokenise = key(cutter(cell), cell, shared, reading, model.source, model.architecture, contents)
     network = (model.fine_tuned, model.options)
-    finetune = _key("finetune", cell, shared, tokenise, network, task.fine_tune, task.kind, host, cores)
-    recipe = (approach, dataclasses.replace(cell.backend, name=""), cell.tuner, cell.backend.name)
+    finetune = key("finetune", cell, shared, tokenise, network, task.fine_tune, task.kind, host, cores)
+    recipe = (approach, _backend(cell), cell.tuner, cell.backend.name)
     batches = (task.evaluation_batch_size, cell.protocol.limit_evaluation)
     if maker(cell) == "tune":
         recipe = (*recipe, batches, _judging(cell))
-    artefact = _key(maker(cell), cell, locks[cell.backend.environment], finetune, recipe, cell.host.isa, host, cores)
-    evaluate = _key("evaluate", cell, locks[cell.backend.environment], artefact, batches, cell.host.isa, host, cores)
-    score = _key("score", cell, shared, evaluate, task.metric, task.metric_key, task.greater_is_better)
+    ceiling = ceilings.variables(cell) or None
+    artefact = key(maker(cell), cell, locks[cell.backend.environment], finetune, recipe, ceiling, host, cores)
+    evaluate = key("evaluate", cell, locks[cell.backend.environment], artefact, batches, ceiling, host, cores)
+    score = key("score", cell, shared, evaluate, task.metric, task.metric_key, task.greater_is_better)
     return StageKeys(tokenise, finetune, artefact, evaluate, score)
+
+
+def _backend(cell: Cell) -> dict[str, Any]:
+    """Return what of the backend's config can change an artefact; of its ceilings that is the cell's own alone."""
+    fields = {**dataclasses.asdict(cell.backend), "name": ""}
+    return {name: value for name, value in fields.items() if name not in ("isa_variables", "isa_reason")}
 
 
 def _judging(cell: Cell) -> tuple[Any, ...]:
@@ -95,20 +119,20 @@ def _judging(cell: Cell) -> tuple[Any, ...]:
     )
 
 
-def _key(stage: str, cell: Cell, *parts: Any) -> str:
+def _key(package: Path, stage: str, cell: Cell, *parts: Any) -> str:
     names = {"backend": cell.backend.name, "reader": cell.task.reader, "architecture": cell.model.architecture}
     roots = tuple(root.format(**names) for root in _ROOTS[stage])
-    return digest([stage, code_digest(roots, _ROOMS[stage]), parts])
+    return digest([stage, code_digest(roots, _ROOMS[stage], package), parts])
 
 
 @functools.cache
-def code_digest(roots: Sequence[str], rooms: Sequence[str]) -> str:
+def code_digest(roots: Sequence[str], rooms: Sequence[str], package: Path = PACKAGE) -> str:
     """Return a digest of the source files that `roots` (patterns below the package) name or import of `rooms`.
 
     A tuner's way into a backend (``*_tuning.py``) counts only where tuning is among the rooms.
     """
     total = hashlib.sha256()
-    files = [path for root in roots for path in sorted(PACKAGE.glob(root))]
-    for path in closure(files, rooms, without="" if "tuning" in rooms else "*_tuning.py"):
-        total.update(str(path.relative_to(PACKAGE)).encode() + b"\0" + path.read_bytes())
+    files = [path for root in roots for path in sorted(package.glob(root))]
+    for path in closure(files, rooms, "" if "tuning" in rooms else "*_tuning.py", package):
+        total.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes())
     return total.hexdigest()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 
 class View(Protocol):
@@ -19,3 +20,6 @@ class View(Protocol):
 
     def note(self, line: str) -> None:
         """One line that stays."""
+
+    def trial(self, cell: str, trial: Mapping[str, Any]) -> None:
+        """A trial of the tuning of `cell`, its key, has ended, with the fields of its record."""

@@ -7,8 +7,9 @@ import hashlib
 import json
 import types
 import typing
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.plan.config import (
     AXES,
@@ -87,6 +88,27 @@ class Cell:
         """Return plain JSON values, as a child receives them; :func:`cell_from_dict` is the inverse."""
         fields = {axis: dataclasses.asdict(getattr(self, axis)) for axis in AXES}
         return {"key": self.key, "digest": self.digest, "labels": list(self.labels), **fields}
+
+
+T = TypeVar("T")
+
+
+def find_baseline(
+    group: Sequence[T], wanted: Mapping[str, str], names: Callable[[T, str], tuple[str, str]]
+) -> T | None:
+    """Return the one member of a comparison group that a suite's baseline (axis -> label or name) means, or None.
+
+    Labels go before names. Two that fit, or a suite that names none, give None: to take one would be a guess.
+
+    Parameters
+    ----------
+    names : gives a member's label on an axis, and the name of its option there.
+    """
+    for place in (0, 1):
+        found = [one for one in group if all(names(one, axis)[place] == text for axis, text in wanted.items())]
+        if found:
+            return found[0] if wanted and len(found) == 1 else None
+    return None
 
 
 def cell_from_dict(values: dict[str, Any]) -> Cell:

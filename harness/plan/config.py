@@ -13,6 +13,9 @@ from typing import Any
 #: that crashed twice is not fit for use, whatever its other timings, and would cost its time limit again and again.
 FAILED_INVOCATIONS = 2
 
+#: What `host.isa` may name beside ``native``, the lowest first, in oneDNN's words: no kernel uses more than that.
+ISA_CEILINGS = ("avx2", "avx512_core", "avx512_core_vnni")
+
 #: OmegaConf's marker of a mandatory value, spelled out so that the child needs no OmegaConf.
 MISSING = "???"
 
@@ -88,7 +91,7 @@ class TaskConfig:
     reader: str = "table"  # the file in harness/tasks that gives columns text, [text_pair] or image, and label
     source: SourceConfig = field(default_factory=SourceConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
-    kind: str = "classification"  # or regression
+    kind: str = "classification"  # or regression, language_modelling
     text: str = "text"
     text_pair: str | None = None
     label: str = "label"
@@ -160,6 +163,8 @@ class BackendConfig:
     engine: str | None = None
     variables: dict[str, str] = field(default_factory=dict)  # environment variables of every child of this backend
     options: dict[str, Any] = field(default_factory=dict)
+    isa_variables: dict[str, dict[str, str]] = field(default_factory=dict)  # ceiling -> variables that cap kernels
+    isa_reason: str | None = None  # why a ceiling that is not among them cannot be had
 
 
 @dataclass(frozen=True)
@@ -178,10 +183,34 @@ class HostConfig:
     """What of this host a cell may use: an instruction-set ceiling (`isa`), cores, NUMA node."""
 
     name: str = MISSING
-    isa: str | None = None
+    isa: str | None = None  # None or native: no ceiling
     cores: tuple[int, ...] | None = None  # None: the lowest-numbered allowed cores, one per thread
     threads: int | None = None  # None: all allowed physical cores
     numa_node: int | None = None
+
+
+#: What a scenario asks of a model, in the words of MLPerf Inference (V. J. Reddi et al., ISCA 2020).
+SCENARIOS = ("single_stream", "server", "offline")
+
+#: Those that LoadGen drives, and the environment that holds nothing but it: an overlay on the backend's own.
+LOADGEN_SCENARIOS = ("single_stream", "server")
+LOADGEN_ENVIRONMENT = "loadgen"
+
+
+@dataclass(frozen=True)
+class ScenarioConfig:
+    """How the protocol's scenarios are measured, where it has any."""
+
+    blocks: int = 1  # so many of the protocol's blocks, from the first, measure the scenarios too
+    seconds: float = 2.0  # of one LoadGen run, and of one layout of instances
+    min_queries: int = 64  # of one LoadGen run; early stopping needs 64 for p90, 662 for p99
+    server_percentile: float = 0.9  # this share of the queries must be answered ...
+    server_limit_ms: float = 100.0  # ... within so long, counted from their arrival
+    server_per_second: float | None = None  # queries; None: the highest rate that is valid is looked for
+    server_probes: int = 6  # rates tried at most
+    server_max_seconds: float = 120.0  # no further rate is tried after so long
+    offline_cores: tuple[int, ...] | None = None  # an instance; None: all cores, and halves of them down to one
+    offline_growth: float = 0.02  # an added instance that brings less ends the sweep
 
 
 @dataclass(frozen=True)
@@ -190,9 +219,12 @@ class ProtocolConfig:
 
     name: str = MISSING
     blocks: int = 5
+    target_half_width: float | None = None  # of a speed-up's interval, as a share of it; further blocks seek it
+    budget_seconds: float | None = None  # that all further blocks of a run may take
     latency_batch_size: int = 1
     throughput_batch_size: int = 8
     sequence_length: int | None = None  # tokens, padded; None: the task's max_length
+    lengths: str = "padded"  # or real: each batch is as long as its longest text, as the task's texts come
     min_iterations: int = 50
     measure_seconds: float = 1.0  # per batch size and invocation
     warmup_max_seconds: float = 3.0
@@ -205,6 +237,8 @@ class ProtocolConfig:
     memory_limit_bytes: int | None = None  # None: 90 % of what the host allows
     omp_wait_policy: str = "PASSIVE"
     seed: int = 0
+    scenarios: tuple[str, ...] = ()  # of SCENARIOS, measured beside the plain series
+    scenario: ScenarioConfig = field(default_factory=ScenarioConfig)
 
 
 @dataclass(frozen=True)

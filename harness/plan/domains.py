@@ -7,20 +7,31 @@ from typing import Any
 
 from harness.errors import StageError, UserError, nearest
 from harness.models.base import is_built
-from harness.plan.config import ModelConfig, SourceConfig
-from harness.tasks.readers import reader
+from harness.plan.config import (
+    ISA_CEILINGS,
+    SCENARIOS,
+    BackendConfig,
+    ModelConfig,
+    ProtocolConfig,
+    SourceConfig,
+    TaskConfig,
+)
+from harness.tasks.readers import modality
 
 #: Field (schema class . name) -> its valid words.
 WORDS: dict[str, tuple[str, ...]] = {
     "SourceConfig.registry": ("pypi", "debian"),
-    "TaskConfig.kind": ("classification", "regression"),
+    "TaskConfig.kind": ("classification", "regression", "language_modelling"),
     "QuantizerConfig.dtype": ("int8", "uint8"),
     "QuantizerConfig.scheme": ("affine", "symmetric"),
     "QuantizerConfig.granularity": ("per_tensor", "per_channel"),
     "QuantizerConfig.observer": ("minmax", "moving_average", "histogram", "percentile", "kl"),
     "ApproachConfig.precision": ("fp32", "bf16", "int8"),
     "ApproachConfig.method": ("none", "cast", "dynamic", "static", "weight_only", "qat"),
+    "HostConfig.isa": ("native", *ISA_CEILINGS),
     "ProtocolConfig.omp_wait_policy": ("PASSIVE", "ACTIVE"),
+    "ProtocolConfig.lengths": ("padded", "real"),
+    "ProtocolConfig.scenarios": SCENARIOS,
 }
 
 #: Field -> lowest and highest value, both allowed; None is unbounded.
@@ -42,6 +53,8 @@ RANGES: dict[str, tuple[float, float | None]] = {
     "TunerConfig.max_trials": (1, None),
     "HostConfig.threads": (1, None),
     "ProtocolConfig.blocks": (1, None),
+    "ProtocolConfig.target_half_width": (1e-4, 1.0),
+    "ProtocolConfig.budget_seconds": (1.0, None),
     "ProtocolConfig.latency_batch_size": (1, None),
     "ProtocolConfig.throughput_batch_size": (1, None),
     "ProtocolConfig.sequence_length": (2, None),
@@ -54,6 +67,16 @@ RANGES: dict[str, tuple[float, float | None]] = {
     "ProtocolConfig.confidence": (0.5, 0.9999),
     "ProtocolConfig.time_limit_seconds": (1, None),
     "ProtocolConfig.memory_limit_bytes": (2**20, None),
+    "ScenarioConfig.blocks": (1, None),
+    "ScenarioConfig.seconds": (0.01, 3600.0),
+    "ScenarioConfig.min_queries": (1, None),
+    "ScenarioConfig.server_percentile": (0.5, 0.9999),
+    "ScenarioConfig.server_limit_ms": (0.001, None),
+    "ScenarioConfig.server_per_second": (0.001, None),
+    "ScenarioConfig.server_probes": (1, 64),
+    "ScenarioConfig.server_max_seconds": (0.0, None),
+    "ScenarioConfig.offline_cores": (1, None),
+    "ScenarioConfig.offline_growth": (0.0, None),
 }
 
 
@@ -64,14 +87,21 @@ def check_domains(config: Any, where: str) -> None:
         value, path = getattr(config, field.name), f"{where}.{field.name}"
         if dataclasses.is_dataclass(value):
             check_domains(value, path)
+        elif isinstance(value, tuple):
+            for item in value:
+                _check(f"{kind}.{field.name}", item, path)
         elif value is not None:
             _check(f"{kind}.{field.name}", value, path)
     try:
         if kind == "ModelConfig":
             _check_model(config, where)
         elif kind == "TaskConfig":
-            reader(config.reader)
-            _check_source(config.source, f"{where}.source")
+            _check_task(config, where)
+        elif kind == "BackendConfig":
+            _check_ceilings(config, where)
+        elif kind == "ProtocolConfig":
+            _check_protocol(config, where)
+            _check_budget(config, where)
     except StageError as error:
         raise UserError(error.message) from error
 
@@ -98,6 +128,37 @@ def _check_model(model: ModelConfig, where: str) -> None:
         raise UserError(f"{where}.source: {name} is built from {where}.options; want no source, found {found}")
     elif model.fine_tuned:
         raise UserError(f"{where}.fine_tuned=true: {name} is built with random weights; want false")
+
+
+def _check_ceilings(backend: BackendConfig, where: str) -> None:
+    for ceiling in backend.isa_variables:
+        if ceiling not in ISA_CEILINGS:
+            raise UserError(f"{where}.isa_variables: no ceiling '{ceiling}'{nearest(ceiling, ISA_CEILINGS)}")
+
+
+def _check_budget(protocol: ProtocolConfig, where: str) -> None:
+    target, budget = protocol.target_half_width, protocol.budget_seconds
+    if target is not None and budget is None:
+        raise UserError(f"{where}.target_half_width={target}: want {where}.budget_seconds too, or it may never end")
+    if target is None and budget is not None:
+        raise UserError(f"{where}.budget_seconds={budget:g}: want {where}.target_half_width too, which it is spent on")
+
+
+def _check_protocol(protocol: ProtocolConfig, where: str) -> None:
+    if protocol.lengths == "real" and protocol.sequence_length is not None:
+        raise UserError(
+            f"{where}.sequence_length={protocol.sequence_length}: it pads, and lengths=real does not; want one of both"
+        )
+    if len(set(protocol.scenarios)) < len(protocol.scenarios):
+        raise UserError(f"{where}.scenarios={'+'.join(protocol.scenarios)}: each of them once")
+
+
+def _check_task(task: TaskConfig, where: str) -> None:
+    is_prose, is_predicted = modality(task.reader) == "prose", task.kind == "language_modelling"
+    if is_prose != is_predicted:
+        gives = "documents without labels: want language_modelling" if is_prose else "labelled rows"
+        raise UserError(f"{where}.kind={task.kind}: reader {task.reader} gives {gives}")
+    _check_source(task.source, f"{where}.source")
 
 
 def _check_source(source: SourceConfig, where: str) -> None:

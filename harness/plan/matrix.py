@@ -13,11 +13,13 @@ from hydra.errors import HydraException
 
 from harness.backends.base import backend_class
 from harness.errors import UserError, nearest
+from harness.execute import ceilings
+from harness.execute import host as hosts
 from harness.models import base as models
 from harness.plan.catalogue import Catalogue
 from harness.plan.cell import Cell, Option, Reason
 from harness.plan.compose import options
-from harness.plan.config import AXES
+from harness.plan.config import AXES, LOADGEN_ENVIRONMENT, LOADGEN_SCENARIOS
 from harness.plan.suite import Entry, Exclusion, Suite, read_suite
 from harness.tasks import readers
 
@@ -46,6 +48,8 @@ class Plan:
     def environments(self) -> list[str]:
         """The environments that the cells need, in the order of their first use."""
         names = [name for cell in self.cells for name in (cell.model.environment, cell.backend.environment)]
+        if any(set(LOADGEN_SCENARIOS).intersection(cell.protocol.scenarios) for cell in self.cells):
+            names.append(LOADGEN_ENVIRONMENT)
         return list(dict.fromkeys(names))
 
 
@@ -111,8 +115,12 @@ def _plain(value: Any) -> Any:
     return getattr(value, "text", value)
 
 
-def make_plan(catalogue: Catalogue, overrides: Sequence[str]) -> Plan:
+def make_plan(catalogue: Catalogue, overrides: Sequence[str], isa: Sequence[str] | None = None) -> Plan:
     """Return the plan of the suite and overrides that a command line names.
+
+    Parameters
+    ----------
+    isa : the instruction sets that ceilings are held against, as /proc/cpuinfo spells them; None for this host's own.
 
     Raises
     ------
@@ -122,15 +130,17 @@ def make_plan(catalogue: Catalogue, overrides: Sequence[str]) -> Plan:
     suite = read_suite(catalogue.suite(request.suite))
     axes = {axis: _axis_options(catalogue, suite, request, axis) for axis in AXES}
     rules = [_Rule(exclusion, axes) for exclusion in suite.exclude]
+    if isa is None:
+        isa = hosts.describe().isa if any(map(ceilings.ceiling, (one.config for one in axes["host"]))) else ()
     cells: list[Cell] = []
     excluded: list[Excluded] = []
     for chosen in itertools.product(*axes.values()):
-        cell = _cell(chosen)
+        cell = cell_of(chosen)
         because = next((rule.because for rule in rules if rule.holds(chosen)), None)
         if because is not None:
             excluded.append(Excluded(cell, Reason("excluded", because)))
             continue
-        because = misfit(cell) or backend_class(cell.backend.name).supports(cell)
+        because = misfit(cell) or ceilings.misfit(cell, isa) or backend_class(cell.backend.name).supports(cell)
         if because is not None:
             excluded.append(Excluded(cell, Reason("unsupported", because)))
         else:
@@ -165,7 +175,8 @@ def _axis_options(catalogue: Catalogue, suite: Suite, request: Request, axis: st
     return built
 
 
-def _cell(chosen: Sequence[Option]) -> Cell:
+def cell_of(chosen: Sequence[Option]) -> Cell:
+    """Return the cell of one option an axis, in the order of :data:`AXES`."""
     # Only digests are joined here: serialising every config again would make planning quadratic in fields and cells.
     labels = tuple(option.label for option in chosen)
     identity = hashlib.sha256("/".join(option.digest for option in chosen).encode()).hexdigest()[:16]
@@ -175,9 +186,11 @@ def _cell(chosen: Sequence[Option]) -> Cell:
 def misfit(cell: Cell) -> str | None:
     """Return one line on why no backend can run the cell, or None."""
     reads, gives = models.modality(cell.model.architecture), readers.modality(cell.task.reader)
-    if reads == gives:
-        return None
-    return f"model {cell.model.name} reads {reads}, task {cell.task.name} gives {gives}"
+    if reads != gives:
+        return f"model {cell.model.name} reads {reads}, task {cell.task.name} gives {gives}"
+    if gives == "image" and cell.protocol.lengths == "real":
+        return f"protocol.lengths=real: the images of task {cell.task.name} are all of one size; want padded"
+    return None
 
 
 class _Rule:

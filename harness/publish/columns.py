@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.publish import scenarios
 from harness.publish.numbers import NOTHING, decimals, ends, is_known, number, p_value, share
 
 Row = Mapping[str, Any]
@@ -68,6 +70,9 @@ WIDE = (
     Column((("agreement",),), 8),
     Column((("changed",),), 9),
     Column((("mcnemar",),), 5),
+    Column((("single_stream",),), 14),
+    Column((("server",),), 14),
+    Column((("offline",),), 14),
     Column((("size",),), 10),
     Column((("memory",),), 4),
     Column((("lowered_ops", "float_ops"),), 11),
@@ -86,6 +91,8 @@ FOLDED = (
     Column((("throughput",), ("blocks",)), 12),
     Column((("agreement",), ("changed",)), 9),
     Column((("mcnemar",), ()), 5),
+    Column((("single_stream",), ("server",)), 14),
+    Column((("offline",), ()), 14),
     Column((("size",), ("memory",)), 10),
     Column((("lowered_ops",), ("float_ops",)), 11),
 )
@@ -167,6 +174,7 @@ def fields(group: pd.DataFrame, footnotes: Mapping[str, int]) -> dict[str, Field
         "lowered_ops": Field("executed", _lowered_ops),
         "float_ops": Field("ops", lambda row: number(row["fp32_ops"], 0, " fp32")),
         "blocks": Field("blocks", _blocks),
+        **{name: Field(title, text) for name, (title, text) in scenarios.texts(group).items()},
     }
 
 
@@ -189,7 +197,12 @@ def fit(group: pd.DataFrame, footnotes: Mapping[str, int], width: int) -> Block:
 
 
 def lay_out(columns: Sequence[Column], known: Mapping[str, Field], group: pd.DataFrame) -> Block:
-    """Return the headings and cells of `columns` for every row of a group."""
+    """Return the headings and cells of `columns` for every row of a group; without those that nothing is known of."""
+    columns = [
+        dataclasses.replace(column, lines=lines)
+        for column in columns
+        if any(lines := tuple(tuple(name for name in line if name in known) for line in column.lines))
+    ]
     headings = [
         [" ".join(known[name].title for name in line).strip() for line in column.lines if line] for column in columns
     ]
@@ -229,7 +242,10 @@ def _lowered_ops(row: Row) -> str:
 
 
 def _blocks(row: Row) -> str:
-    return f"{row['blocks']:.0f}/{row['blocks_wanted']:.0f}" if is_known(row["blocks_wanted"]) else NOTHING
+    if not is_known(row["blocks_wanted"]):
+        return NOTHING
+    extra = row["blocks"] - row["blocks_wanted"]
+    return f"{row['blocks_wanted']:.0f}+{extra:.0f}" if extra > 0 else f"{row['blocks']:.0f}/{row['blocks_wanted']:.0f}"
 
 
 def _first(values: pd.Series, default: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from harness.errors import UserError, nearest
+from harness.execute.ceilings import CEILING
 from harness.plan.config import AXES
 from harness.plan.suite import Gate
 
@@ -73,8 +74,9 @@ def _matches(match: Mapping[str, tuple[Any, ...]], rows: pd.DataFrame) -> pd.Ser
     for axis, values in match.items():
         if axis not in AXES:
             raise UserError(f"gates: match: no axis '{axis}'{nearest(axis, AXES)}")
-        # A label is the option's name, with overridden fields in brackets behind it.
-        picked &= rows[axis].map(lambda label, values=values: label in values or label.split("[")[0] in values)
+        # A label is the option's name, with overridden fields in brackets behind it; a host's may end as a ceiling.
+        named = rows[axis].str.removesuffix(f" {CEILING}")
+        picked &= named.map(lambda label, values=values: label in values or label.split("[")[0] in values)
     return picked
 
 

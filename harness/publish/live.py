@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
+
+from harness.publish import trials
+
+#: A terminal has room for so many trials above the bars.
+SHOWN_TRIALS = 12
 
 
 class PlainView:
@@ -45,9 +53,15 @@ class PlainView:
     def note(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=True)
 
+    def trial(self, cell: str, trial: Mapping[str, Any]) -> None:
+        self.note(f"  {cell}: {trials.summary(trial)}")
+
 
 class LiveView:
-    """A bar over the run's steps and one over the stage under way; results so far scroll by above them."""
+    """A bar over the run's steps and one over the stage under way; results so far scroll by above them.
+
+    The trials of a tuning are a table above the bars while it goes on, and scroll by when it has ended.
+    """
 
     def __init__(self, console: Console):
         self._console = console
@@ -61,8 +75,10 @@ class LiveView:
         self._bars = Progress(*columns, console=console)
         self._run = self._bars.add_task("run", total=None)
         self._stage = self._bars.add_task("", total=None, visible=False)
+        self._tuned = ""
+        self._trials: list[Mapping[str, Any]] = []
         # Two frames a second: the parent must not burn the core that a child is measured on.
-        self._live = Live(Group(self._bars), console=console, refresh_per_second=2, auto_refresh=False, transient=True)
+        self._live = Live(self._bars, console=console, refresh_per_second=2, auto_refresh=False, transient=True)
 
     def __enter__(self) -> LiveView:
         self._live.start()
@@ -71,6 +87,7 @@ class LiveView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end_trials()
         self._live.stop()
 
     def begin(self, title: str, steps: int) -> None:
@@ -78,6 +95,7 @@ class LiveView:
         self.note(title)
 
     def step(self, done: int, what: str) -> None:
+        self._end_trials()
         self._bars.update(self._run, completed=done)
         self._bars.update(self._stage, description=escape(what[:48]), visible=True, completed=0, total=None)
         self._live.refresh()
@@ -90,6 +108,23 @@ class LiveView:
     def note(self, line: str) -> None:
         self._console.print(Text(line))
         self._live.refresh()
+
+    def trial(self, cell: str, trial: Mapping[str, Any]) -> None:
+        if cell != self._tuned:
+            self._end_trials()
+        self._tuned = cell
+        self._trials.append(trial)
+        self._live.update(Group(*_trials(cell, self._trials[-SHOWN_TRIALS:]), self._bars), refresh=True)
+
+    def _end_trials(self) -> None:
+        if self._trials:
+            self._console.print(*_trials(self._tuned, self._trials), sep="\n")
+            self._trials = []
+            self._live.update(self._bars, refresh=True)
+
+
+def _trials(cell: str, told: Sequence[Mapping[str, Any]]) -> tuple[Text, Table]:
+    return Text(f"trials of {cell}"), trials.table(trials.so_far(cell, told))
 
 
 def view_for(console: Console) -> PlainView | LiveView:

@@ -14,9 +14,12 @@ from typing import Any
 import pandas as pd
 
 from harness.errors import UserError
+from harness.execute import ceilings
+from harness.plan.cell import find_baseline
 from harness.plan.config import AXES
+from harness.publish import scenarios
 from harness.stats import accuracy as accuracies
-from harness.stats import estimate, verdict
+from harness.stats import budget, estimate, verdict
 
 Record = Mapping[str, Any]
 
@@ -70,6 +73,8 @@ class _Run:
     accuracy: dict[str, Record] = field(default_factory=dict)
     invocations: dict[str, dict[int, Record]] = field(default_factory=lambda: defaultdict(dict))
     failures: dict[str, list[verdict.Failed]] = field(default_factory=lambda: defaultdict(list))
+    scenarios: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    failed_scenarios: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,8 @@ class _Cell:
 def rows(records: Iterable[Record]) -> pd.DataFrame:
     """Return one row for each cell of a run, and one for each that is excluded or unsupported.
 
-    Columns are those of :data:`COLUMNS`, in that order; what is not known is None (text) or NaN (numbers). Shares are
+    Columns are those of :data:`COLUMNS`, in that order, and those of :data:`harness.publish.scenarios.COLUMNS` where
+    the run has measured scenarios; what is not known is None (text) or NaN (numbers). Shares are
     from 0 to 1; a megabyte is 10**6 bytes; `speedup` is the baseline's p50 over the cell's, both at the latency batch.
 
     Raises
@@ -100,9 +106,10 @@ def rows(records: Iterable[Record]) -> pd.DataFrame:
     cells = _cells(run.header)
     found = [_row(run, cell, _baseline(run.header, cell, cells)) for cell in cells]
     found += [_left_out(run.header, entry) for entry in run.header["excluded"]]
-    plain = [{name: _stable(row.get(name)) for name in COLUMNS} for row in found]
-    frame = pd.DataFrame(plain, columns=list(COLUMNS), dtype=object)
-    numbers = [name for name, kind in COLUMNS.items() if kind in ("Float64", "Int64")]
+    columns = {**COLUMNS, **(scenarios.COLUMNS if run.scenarios or run.failed_scenarios else {})}
+    plain = [{name: _stable(row.get(name)) for name in columns} for row in found]
+    frame = pd.DataFrame(plain, columns=list(columns), dtype=object)
+    numbers = [name for name, kind in columns.items() if kind in ("Float64", "Int64")]
     return frame.astype(dict.fromkeys(numbers, float))
 
 
@@ -114,6 +121,8 @@ def heading(records: Iterable[Record], host: str | None = None) -> Heading:
     measured = [len(run.invocations[cell.digest]) for cell in cells]
     blocks = " or ".join(map(str, wanted)) or "0"
     done = f"{sum(measured)} invocations in {blocks} block{'' if blocks == '1' else 's'}"
+    if any(count > cell.configs["protocol"]["blocks"] for count, cell in zip(measured, cells, strict=True)):
+        done += " and more where speed-ups were known least"
     suite = run.header["suite"]
     return Heading(
         run=run.header["run"],
@@ -138,6 +147,11 @@ def _index(records: Iterable[Record]) -> _Run:
             getattr(run, kind)[record["cell_digest"]] = record
         elif kind == "invocation":
             run.invocations[record["cell_digest"]][record["block"]] = record
+        elif kind == "scenario":
+            run.scenarios[record["cell_digest"]].append(record)
+        elif kind == "failure" and "scenario" in record:
+            # What was measured otherwise stands.
+            run.failed_scenarios[record["cell_digest"]].append(record)
         elif kind == "failure":
             failed = verdict.Failed(record["kind"], record["message"], record["stage"], record["block"])
             run.failures[record["cell_digest"]].append(failed)
@@ -160,22 +174,23 @@ def _baseline(header: Record, cell: _Cell, cells: Sequence[_Cell]) -> _Cell | No
     """Return the one cell of the group that the suite's baseline names, by label or else by the option's name."""
     wanted: Mapping[str, str] = header["baseline"]
     group = [one for one in cells if one.group == cell.group]
-    by_label = [one for one in group if all(one.labels[axis] == label for axis, label in wanted.items())]
-    by_name = [one for one in group if all(one.configs[axis]["name"] == name for axis, name in wanted.items())]
-    found = by_label or by_name
-    # Two that fit, or a suite that names none: to take one would be a guess.
-    return found[0] if wanted and len(found) == 1 else None
+    return find_baseline(group, wanted, lambda one, axis: (one.labels[axis], one.configs[axis]["name"]))
 
 
 def _left_out(header: Record, entry: Record) -> dict[str, Any]:
     status = verdict.left_out(entry["kind"], entry["because"])
     labels = dict(zip(AXES, entry.get("labels") or entry["key"].split("/"), strict=False))
+    hosts = {option["label"]: option["config"].get("isa") for option in header["options"] if option["axis"] == "host"}
+    if "host" in labels:
+        labels["host"] = ceilings.label(labels["host"], hosts.get(labels["host"]))
     return {**labels, "status": status.name, "reason": status.reason, "cell_key": entry["key"], "run": header["run"]}
 
 
 def _row(run: _Run, cell: _Cell, baseline: _Cell | None) -> dict[str, Any]:
     backend, protocol = cell.configs["backend"], cell.configs["protocol"]
+    host = ceilings.label(cell.labels["host"], cell.configs["host"].get("isa"))
     row: dict[str, Any] = {**cell.labels, "cell_key": cell.key, "cell_digest": cell.digest, "run": run.header["run"]}
+    row["host"] = host
     row |= {"environment": backend["environment"], "confidence": protocol["confidence"]}
     row["environment_lock"] = run.header["environments"].get(backend["environment"])
     row["baseline"] = baseline.key if baseline else None
@@ -189,11 +204,18 @@ def _row(run: _Run, cell: _Cell, baseline: _Cell | None) -> dict[str, Any]:
         executed = run.accuracy[cell.digest]["executed"]
         row |= {name: executed[name] for name in ("int8_ops", "bf16_ops", "fp32_ops")}
         row["ops_source"] = executed["source"]
+        if cell.configs["host"].get("isa") not in (None, "native"):
+            notes.append(f"highest instruction set that its kernels told: {ceilings.told(executed['kernels'])}")
         if cell.configs["approach"]["precision"] == "int8" and not executed["int8_ops"]:
             message = f"claims int8, but {executed['source']} saw no int8 operation"
             failures.append(verdict.Failed("no_int8_kernels", message, "evaluate"))
         row |= _accuracy(run, cell, baseline, notes)
     row |= _speed(run, cell, baseline)
+    if cell.digest in run.scenarios:
+        row |= scenarios.columns(run.scenarios[cell.digest], protocol["confidence"])
+    for one in run.failed_scenarios.get(cell.digest, ()):
+        notes.append(f"{one['scenario']} in block {one['block'] + 1} failed({one['kind']}): {one['message']}")
+    notes += _undecided(row, protocol.get("target_half_width"))
     status = verdict.cell_status(
         failures=failures,
         evaluated=cell.digest in run.accuracy,
@@ -289,6 +311,18 @@ def _speed(run: _Run, cell: _Cell, baseline: _Cell | None) -> dict[str, Any]:
         row |= _with_ends("speedup", estimate.Interval(ratio.estimate, ratio.low, ratio.high))
         row["speedup_pairs"] = ratio.pairs
     return row
+
+
+def _undecided(row: Mapping[str, Any], target: float | None) -> list[str]:
+    """Return what must be said of a speed-up that is known less well than the protocol wants: it is inconclusive."""
+    if target is None or row.get("speedup_pairs") is None:
+        return []
+    pairs, low, high = row["speedup_pairs"], row.get("speedup_low"), row.get("speedup_high")
+    wanted = f"the protocol wants {100 * target:.2g} %"
+    if pairs < budget.LEAST_PAIRS or low is None or high is None:
+        return [f"speed inconclusive: {pairs} pairs are too few to know its half-width, and {wanted}"]
+    width = budget.half_width(low, high)
+    return [f"speed inconclusive: known to {100 * width:.2g} % either way, and {wanted}"] if width > target else []
 
 
 def _series(invocations: Mapping[int, Record], role: str) -> dict[int, Record]:

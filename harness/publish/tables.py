@@ -17,6 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.errors import UserError
+from harness.execute.ceilings import CEILING
+from harness.publish import scenarios
 from harness.publish.columns import PERCENT, WIDE, fields, fit, lay_out
 from harness.publish.numbers import decimals, ends, is_known, number
 from harness.publish.rows import COLUMNS, GROUP, Heading
@@ -82,7 +84,7 @@ def write(frame: pd.DataFrame, folder: Path, heading: Heading) -> list[Path]:
     ------
     UserError : the folder cannot be written.
     """
-    typed = frame.astype(COLUMNS)
+    typed = frame.astype({**COLUMNS, **{name: kind for name, kind in scenarios.COLUMNS.items() if name in frame}})
     paths = [folder / f"{heading.run}.{suffix}" for suffix in ("csv", "md", "parquet")]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -115,6 +117,9 @@ def markdown(frame: pd.DataFrame, heading: Heading) -> str:
 def parts(frame: pd.DataFrame, heading: Heading) -> Iterator[Part]:
     """Yield the comparison groups in the order of their first cells. An axis with one option is left out of titles."""
     several = [axis for axis in GROUP if axis in ("model", "task") or frame[axis].nunique() > 1]
+    # Never left out: the timings below a ceiling are not those of a host that has no more.
+    if "host" not in several and frame["host"].str.contains(CEILING).any():
+        several.append("host")
     for _, group in frame.groupby(list(GROUP), sort=False, dropna=False):
         first = group.iloc[0]
         title = " / ".join(str(first[axis]) for axis in several)
@@ -150,6 +155,12 @@ def legend(frame: pd.DataFrame) -> Iterator[str]:
     if frame["int8_ops"].notna().any():
         sources = " and ".join(dict.fromkeys(frame["ops_source"].dropna()))
         yield f"executed ops: counted while one batch ran, by {sources}. MB: 10^6 bytes."
+    if frame["host"].str.contains(CEILING).any():
+        yield (
+            "A ceiling keeps this host's kernels below an instruction set: it shows the kernels and the accuracy of "
+            "hosts that have no more, not their speed. Its rows are compared with the baseline below the same ceiling."
+        )
+    yield from scenarios.legend(frame)
     iterations = frame["iterations"].min()
     if iterations < _ITERATIONS_FOR_P99:
         yield f"p99 of as few as {iterations:.0f} samples an invocation is near the slowest of them, not a tail."

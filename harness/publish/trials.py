@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.errors import UserError, nearest
+from harness.results import cells as of_run
 from harness.tuning.criterion import Bound, Criterion
 from harness.tuning.history import History, Trial
 from harness.tuning.recipe import Recipe
@@ -62,6 +63,28 @@ def tuning(records: Sequence[Record], wanted: str) -> Tuning:
     return Tuning(
         cell["key"], task["metric"], task["greater_is_better"], history, tuned.get("chosen"), tuned.get("reason")
     )
+
+
+def so_far(cell: str, trials: Iterable[Record]) -> Tuning:
+    """Return the tuning of a cell that is under way, from the records of its first trials."""
+    history, metric = History(), "metric"
+    for trial in trials:
+        history.append(_trial(trial))
+        if trial["metric"] is not None:
+            metric = trial["metric"]["name"]
+    return Tuning(cell, metric, True, history, None, None)
+
+
+def summary(trial: Record) -> str:
+    """Return one line on a trial's record."""
+    metric, parts = trial["metric"], [trial["status"]]
+    if trial["message"]:
+        parts[0] += f" ({trial['message']})"
+    if metric is not None:
+        parts.append(f"{metric['name']} {metric['difference']:+.4f}, allowed {metric['allowed']:.4f}")
+    if trial["latency_ns"] is not None:
+        parts.append(f"{trial['latency_ns'] / 1e6:.1f} ms")
+    return f"trial {trial['index']}: {', '.join(parts)}, {len(trial['fallback'])} ops fall back"
 
 
 def allowed(text: str, found: Tuning) -> Criterion:
@@ -120,6 +143,9 @@ def describe(trial: Trial) -> str:
         clip = f" {activation['percentile']:g}" if activation["observer"] == "percentile" else ""
         parts.append(f"{activation['observer']}{clip} {activation['scheme']}{bits}")
     parts.append(f"weights {weight['granularity']}")
+    others = approach.get("ops", {})
+    if others:
+        parts.append(f"{len(others)} ops otherwise")
     fallback = trial.recipe.fallback
     if fallback:
         parts.append(f"{len(fallback)} fall back: {', '.join(fallback[:3])}{', ...' if len(fallback) > 3 else ''}")
@@ -130,7 +156,7 @@ def _cell(header: Record, records: Iterable[Record], wanted: str) -> Record:
     tuned = {line["cell_digest"] for line in records if line["type"] == "trial"}
     cells = {cell["key"]: cell for cell in header["cells"]}
     there = {key: cell for key, cell in cells.items() if cell["digest"] in tuned}
-    meant = [wanted] if wanted in cells else [key for key in there if _within(wanted.split("/"), cells[key]["labels"])]
+    meant = [wanted] if wanted in cells else [entry["key"] for entry in of_run.meant(there.values(), wanted)]
     if len(meant) > 1:
         raise UserError(f"cell {wanted}: {len(meant)} cells are so called, e.g. {meant[0]} and {meant[1]}; say more")
     if not meant:
@@ -138,12 +164,6 @@ def _cell(header: Record, records: Iterable[Record], wanted: str) -> Record:
     if meant[0] not in there:
         raise UserError(f"cell {wanted}: it has no trials{nearest(wanted, there)}")
     return there[meant[0]]
-
-
-def _within(words: Sequence[str], labels: Sequence[str]) -> bool:
-    """Say whether `words` are among `labels`, in that order."""
-    rest = iter(labels)
-    return all(word in rest for word in words)
 
 
 def _trial(line: Record) -> Trial:

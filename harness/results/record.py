@@ -47,9 +47,16 @@ def header(
     baseline: Mapping[str, str],
     gates: Sequence[Any],
     seed: int,
+    comparison: Mapping[str, Any] | None = None,
+    rerun_of: Mapping[str, str] | None = None,
 ) -> Record:
-    """Return the first record of a run: what it is going to do, where, and with which code."""
-    return _record("header", locals())
+    """Return the first record of a run: what it is going to do, where, and with which code.
+
+    `comparison` is there only where the run is one side of one, `rerun_of` only where it repeats a cell of another run.
+    """
+    fields = locals()
+    absent = {name for name in ("comparison", "rerun_of") if fields[name] is None}
+    return _record("header", {name: value for name, value in fields.items() if name not in absent})
 
 
 def dataset(
@@ -146,11 +153,52 @@ def invocation(
     return _record("invocation", locals())
 
 
-def failure(
-    *, cell: str, cell_digest: str, stage: str, kind: str, message: str, block: int | None, log_tail: str
+def scenario(
+    *,
+    cell: str,
+    cell_digest: str,
+    artefact: str,
+    block: int,
+    scenario: str,
+    generator: str,
+    batch_size: int,
+    sequence_length: int | None,
+    tokens: Sequence[int],
+    cores: Sequence[int],
+    threads: int,
+    steady: bool,
+    warmup_ns: Sequence[int],
+    valid: bool,
+    per_second: float | None,
+    percentile: float | None,
+    limit_ns: int | None,
+    percentiles: Sequence[Mapping[str, Any]],
+    probes: Sequence[Mapping[str, Any]],
+    layouts: Sequence[Mapping[str, Any]],
+    peak_memory_bytes: int,
+    wall_seconds: float,
+    process_seconds: float,
+    system: Mapping[str, Any] | None,
 ) -> Record:
-    """Return the record of a cell (`block` None) or of one invocation that failed."""
-    return _record("failure", locals())
+    """Return the record of a cell in one scenario, with the raw times of all that was tried."""
+    return _record("scenario", locals())
+
+
+def failure(
+    *,
+    cell: str,
+    cell_digest: str,
+    stage: str,
+    kind: str,
+    message: str,
+    block: int | None,
+    log_tail: str,
+    scenario: str | None = None,
+) -> Record:
+    """Return the record of a cell (`block` None), of one invocation or of one `scenario` that failed."""
+    fields = locals()
+    # Only a failed scenario has the field.
+    return _record("failure", {name: fields[name] for name in fields if name != "scenario" or scenario is not None})
 
 
 def end(status: str, counts: Mapping[str, int], seconds: float) -> Record:

@@ -173,14 +173,21 @@ def unfinished(root: Path, header: Record) -> Path | None:
 
     Files that cannot be read are passed over: they must not stand in the way of a new run.
     """
-    plan = [header[name] for name in PLAN_FIELDS]
+    plan = _plan(header)
     for path in runs(root):
         # Most runs are of another plan, which their first line tells without a look at the rest.
         with contextlib.suppress(UserError, OSError), path.open("rb") as stream:
             first = _parse(stream.readline(), path, 1)
-            if [first.get(name) for name in PLAN_FIELDS] == plan and not is_complete(read_run(path)):
+            if _plan(first) == plan and not is_complete(read_run(path)):
                 return path
     return None
+
+
+def _plan(header: Record) -> list[Any]:
+    """Return what must be equal; a side of a comparison is gone on with by the same side, a rerun by the same rerun."""
+    compared = header.get("comparison") or {}
+    names = (*PLAN_FIELDS, "rerun_of")
+    return [*(header.get(name) for name in names), compared.get("id"), compared.get("side")]
 
 
 def save_host(root: Path, fingerprint: str, host: Mapping[str, Any]) -> Path:
@@ -190,20 +197,31 @@ def save_host(root: Path, fingerprint: str, host: Mapping[str, Any]) -> Path:
     return _save(root / HOSTS / f"{_file_name(fingerprint)}.json", text)
 
 
+def read_host(root: Path, fingerprint: str) -> dict[str, Any] | None:
+    """Return a stored host's description; None where there is none that can be read."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return json.loads((root / HOSTS / f"{_file_name(fingerprint)}.json").read_text())["host"]
+    return None
+
+
 def host_line(root: Path, fingerprint: str) -> str:
     """Return one line on a stored host: CPU, generation, cores and fingerprint; only the last when none is stored."""
-    path = root / HOSTS / f"{_file_name(fingerprint)}.json"
+    host = read_host(root, fingerprint)
     try:
-        host = json.loads(path.read_text())["host"]
         names = [host["model_name"], host["generation"], f"{len(host['cores'])} cores"]
         return f"{', '.join(str(name) for name in names if name)} ({fingerprint})"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return fingerprint
+
+
+def environment_file(root: Path, name: str, lock_hash: str) -> Path:
+    """Return the file in which an environment's lock is stored, or will be."""
+    return root / ENVIRONMENTS / f"{_file_name(name)}-{_file_name(lock_hash)}.txt"
 
 
 def save_environment(root: Path, name: str, lock_hash: str, lock_text: str) -> Path:
     """Store an environment's lock once, under its name and hash, and return its file; an older one stays as it is."""
-    return _save(root / ENVIRONMENTS / f"{_file_name(name)}-{_file_name(lock_hash)}.txt", lock_text)
+    return _save(environment_file(root, name, lock_hash), lock_text)
 
 
 def _decode(line: bytes, path: Path, number: int) -> Record:

@@ -68,8 +68,9 @@ def metric_interval(
 
     Parameters
     ----------
-    name : accuracy, f1_macro, matthews or pearson.
-    predictions, references : shape (rows,); class indices, or numbers for pearson.
+    name : accuracy, f1_macro, matthews, pearson or perplexity.
+    predictions, references : shape (rows,); class indices; numbers for pearson; for perplexity each row's mean loss in
+        nats, and how many tokens it is the mean of.
     """
     if name not in METRICS:
         return None
@@ -267,10 +268,16 @@ def _pearson(predictions: np.ndarray, references: np.ndarray) -> np.ndarray:
     return np.divide((one * other).sum(axis=-1), spread, out=undefined, where=spread > 0)
 
 
+def _perplexity(predictions: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """The exponential of the mean loss of a token."""
+    return np.exp((predictions * references).sum(axis=-1) / references.sum(axis=-1))
+
+
 #: The metrics that a row-wise interval is known for, by the names of harness/tasks/metrics.
 METRICS: dict[str, Metric] = {
     "accuracy": _accuracy,
     "f1_macro": _f1_macro,
     "matthews": _matthews,
     "pearson": _pearson,
+    "perplexity": _perplexity,
 }

@@ -56,7 +56,7 @@ def cell_status(
     failures : all of the cell's. Without a block it ends the cell; a failed invocation does so when it is not the only
         one, or when none has gone well.
     evaluated : whether its accuracy is known.
-    invocations : how many went well, of the `blocks` that the protocol wants.
+    invocations : how many went well, of the `blocks` that the protocol wants or, with a budget, of more.
     steady : role of a series -> whether it became flat, one value an invocation.
     criterion : met, failed or undecided against the baseline; None where there is no comparison.
     """
@@ -75,7 +75,8 @@ def cell_status(
         unsteady = sum(not one for one in flat)
         if 2 * unsteady > len(flat):
             return Status("unstable", f"{role}: no steady state in {unsteady} of {len(flat)} invocations")
-    crashed = f"1 of {blocks} invocations {_failure_name(invoked[0].kind)}: {invoked[0].message}" if invoked else ""
+    tried = invocations + len(invoked)
+    crashed = f"1 of {tried} invocations {_failure_name(invoked[0].kind)}: {invoked[0].message}" if invoked else ""
     return Status("ok", crashed)
 
 
@@ -103,9 +104,9 @@ def speed_verdicts(ratios: Sequence[Ratio | None], margin: float, alpha: float =
     """
     if not margin > 0:
         raise ValueError(f"margin={margin}: want a relative change above 0, e.g. 0.02")
-    tested = [_p_values(ratio, math.log1p(margin)) for ratio in ratios]
-    same = _adjusted([equivalence for _, equivalence in tested])
-    changed = _adjusted([difference for difference, _ in tested])
+    tested = [p_values(ratio, math.log1p(margin)) for ratio in ratios]
+    same = adjusted([equivalence for _, equivalence in tested])
+    changed = adjusted([difference for difference, _ in tested])
     verdicts = []
     for ratio, p_same, p_changed in zip(ratios, same, changed, strict=True):
         if ratio is not None and p_same <= alpha:
@@ -117,8 +118,11 @@ def speed_verdicts(ratios: Sequence[Ratio | None], margin: float, alpha: float =
     return verdicts
 
 
-def _p_values(ratio: Ratio | None, margin_log: float) -> tuple[float, float]:
-    """Return the p-values of "the ratio is 1" and of "the ratio is outside the margin"; NaN where there is no test."""
+def p_values(ratio: Ratio | None, margin_log: float) -> tuple[float, float]:
+    """Return the p-values of "the ratio is 1" and of "the ratio is outside the margin"; NaN where there is no test.
+
+    By Student's t on log-ratios; the second is the larger of the two one-sided ones. `margin_log` is a logarithm.
+    """
     # Without any spread between blocks Student's statistic has no distribution: nothing was learnt about the noise.
     if ratio is None or ratio.standard_error_log is None or ratio.standard_error_log < _ROUNDING:
         return math.nan, math.nan
@@ -128,8 +132,8 @@ def _p_values(ratio: Ratio | None, margin_log: float) -> tuple[float, float]:
     return float(difference), float(equivalence)
 
 
-def _adjusted(p_values: Sequence[float]) -> np.ndarray:
-    """Return Benjamini-Hochberg p-values; those that are not numbers stay so and do not count."""
+def adjusted(p_values: Sequence[float]) -> np.ndarray:
+    """Return Benjamini-Hochberg p-values, shape (tests,); those that are not numbers stay so and do not count."""
     values = np.asarray(p_values, float)
     there = np.isfinite(values)
     if there.any():

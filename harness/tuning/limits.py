@@ -43,3 +43,18 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         if outer_seconds:
             left = max(outer_seconds - (time.monotonic() - started), 1e-6)
             signal.setitimer(signal.ITIMER_REAL, left, outer_interval)
+
+
+@contextlib.contextmanager
+def suspended() -> Iterator[None]:
+    """Let no limit that was set outside interrupt the body, whose time counts all the same: it comes after it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    started = time.monotonic()
+    seconds, interval = signal.setitimer(signal.ITIMER_REAL, 0)
+    try:
+        yield
+    finally:
+        if seconds:
+            signal.setitimer(signal.ITIMER_REAL, max(seconds - (time.monotonic() - started), 1e-6), interval)

@@ -72,6 +72,23 @@ def score_statistic(fixed: int, broken: int, rows: int, difference: float) -> fl
     return excess / math.sqrt(variance)
 
 
+def perplexity_scores(losses: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """Return a score for each row whose mean is the perplexity, and whose spread is that of its estimate.
+
+    The delta method: the exponential of the mean loss, linear in each row's loss at that mean. So the interval of a
+    difference of means is that of a difference of perplexities, if both are of the same rows.
+
+    Parameters
+    ----------
+    losses : each row's mean negative log-likelihood of a token, in nats, shape (rows,).
+    tokens : how many it is the mean of, shape (rows,).
+    """
+    losses, shares = np.asarray(losses, np.float64), np.asarray(tokens, np.float64)
+    shares = shares / shares.sum()
+    mean = float(shares @ losses)
+    return math.exp(mean) * (1 + len(losses) * shares * (losses - mean))
+
+
 def mean_interval(differences: np.ndarray, confidence: float) -> tuple[float, float] | None:
     """Return the normal interval of a mean; None below :data:`ENOUGH_ROWS` rows or where all rows are alike.
 

@@ -36,6 +36,8 @@ class Subject(Protocol):
 
     It may have a method ``saving(op) -> float`` as well: the latency that quantizing `op` alone saves, in any unit that
     is the same for all ops; 0 or less for an op that is not worth quantizing. Without it all ops save the same.
+    Where :meth:`evaluate` is of a stand-in that is made sooner, ``confirm(recipe, decided) -> Evaluated | None``
+    evaluates what it stands for; asked where the stand-in has passed, and judged in its place unless None.
     """
 
     def ops(self) -> Sequence[str]:

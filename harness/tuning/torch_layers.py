@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import statistics
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +15,6 @@ from harness.approaches.mapping import codes
 from harness.errors import StageError
 from harness.plan.config import QuantizerConfig
 from harness.tuning.ranges import by_scheme
-
-#: A latency is the median of so many runs after so many that are not counted.
-WARM_UP_RUNS = 5
-TIMED_RUNS = 15
 
 
 class Bfloat16Linear(torch.nn.Linear):
@@ -35,6 +29,35 @@ def bfloat16_layer(linear: torch.nn.Linear) -> Bfloat16Linear:
     layer = copy.deepcopy(linear).to(torch.bfloat16).requires_grad_(False)
     layer.__class__ = Bfloat16Linear
     return layer
+
+
+class InputQuantizedLinear(torch.nn.Module):
+    """A linear layer of a quantized input and weight whose output is FP32: the exact sum of products of codes.
+
+    Computed as FP32 products of the numbers that the codes stand for, so with the rounding of FP32 sums.
+    """
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, scale: float, zero_point: int):
+        super().__init__()
+        self.scale, self.zero_point = scale, zero_point
+        self.register_buffer("weight", weight.dequantize())
+        self.register_buffer("bias", bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.fake_quantize_per_tensor_affine(x, self.scale, self.zero_point, 0, 255)
+        return torch.nn.functional.linear(x, self.weight, self.bias)
+
+
+def input_quantized_layer(
+    weight: torch.Tensor, bias: torch.Tensor | None, entering: Sequence[Any], leaving: Sequence[Any]
+) -> InputQuantizedLinear:
+    """Return the layer of a quantized weight whose output stays as it is, whatever `leaving` says.
+
+    Parameters
+    ----------
+    entering, leaving : scale and zero point of the layer's input and output.
+    """
+    return InputQuantizedLinear(weight, bias, *entering)
 
 
 def linears(network: torch.nn.Module) -> dict[str, torch.nn.Linear]:
@@ -90,15 +113,3 @@ def size_bytes(network: torch.nn.Module) -> int:
             # A scale and a zero point of 8 bytes each.
             total += weight.numel() + 16 * channels + (0 if bias is None else bias.numel() * bias.element_size())
     return total
-
-
-def latency_ns(run: Callable[[], Any]) -> float:
-    """Return the median time of `run` in nanoseconds, warmed up."""
-    for _ in range(WARM_UP_RUNS):
-        run()
-    samples = []
-    for _ in range(TIMED_RUNS):
-        started = time.perf_counter_ns()
-        run()
-        samples.append(time.perf_counter_ns() - started)
-    return float(statistics.median(samples))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from harness.approaches.mapping import codes
@@ -18,13 +19,15 @@ from harness.approaches.observers import MagnitudeHistogram
 from harness.backends.torch_artefact import dynamic_layer, static_layer
 from harness.errors import StageError, nearest
 from harness.plan.config import QuantizerConfig
+from harness.tuning.divergence import Reference
 from harness.tuning.errors import TuningError
+from harness.tuning.latency import latency_ns
 from harness.tuning.ranges import mapping
 from harness.tuning.recipe import Recipe, whole_model
 from harness.tuning.subject import Decided, Evaluated
 from harness.tuning.torch_layers import (
     bfloat16_layer,
-    latency_ns,
+    input_quantized_layer,
     linears,
     quantized_weight,
     size_bytes,
@@ -86,41 +89,35 @@ def calibrate(network: torch.nn.Module, batches: Iterable[Any]) -> Calibrated:
     return Calibrated(histograms, multiplications)
 
 
-class TorchSubject:
-    """See :class:`harness.tuning.subject.Subject`.
+class TorchProxy:
+    """Candidates of torch with real INT8 layers, and how far each is from FP32 on a few rows.
 
     Parameters
     ----------
     network : FP32; never changed.
     calibrated : of that network.
-    proxy_batches : the rows that divergence is taken on; the first also times a forward pass.
-    evaluate : makes the metrics, with `latency_ns`, `size_bytes` and `measured` left to this class.
-    measures : functions of a model, by the name of the objective they measure.
+    batches : the rows that divergence is taken on.
+    quantized_outputs : whether a static layer's output is quantized too, as by torch's kernels; else it is the sum of
+        the products of codes, in FP32, as with runtimes that quantize inputs alone.
     bfloat16_fallback : ops that fall back run in bfloat16 instead of FP32.
-    reference : the FP32 network that evaluations are held against, where `network` is not it (after QAT).
     """
 
     def __init__(
         self,
         network: torch.nn.Module,
         calibrated: Calibrated,
-        proxy_batches: Sequence[Any],
-        evaluate: Evaluate,
-        measures: Mapping[str, Callable[[torch.nn.Module], float]] | None = None,
+        batches: Sequence[Any],
+        quantized_outputs: bool = True,
         bfloat16_fallback: bool = False,
-        reference: torch.nn.Module | None = None,
     ):
         self._network = network.eval()
-        self._reference = network if reference is None else reference.eval()
         self._calibrated = calibrated
-        self._batches = list(proxy_batches)
-        self._evaluate = evaluate
-        self._measures = measures or {}
+        self._batches = list(batches)
+        self._static = static_layer if quantized_outputs else input_quantized_layer
         self._bfloat16 = bfloat16_fallback
         there = linears(network)
         self._linears = {name: there[name] for name in there if name in calibrated.multiplications}
-        self._expected = [_distributions(call(self._network, batch)) for batch in self._batches]
-        self._variances = [float(torch.cat(outputs).var()) for outputs in zip(*self._expected, strict=True)]
+        self._against = Reference(_logits(call(self._network, batch)) for batch in self._batches)
         self._layers: dict[tuple[Any, ...], Any] = {}
 
     def ops(self) -> list[str]:
@@ -131,29 +128,10 @@ class TorchSubject:
         """Return the multiplications that `op` did on the calibration rows, which its latency goes with."""
         return float(self._calibrated.multiplications[op])
 
-    def baseline(self) -> Evaluated:
-        """Evaluate FP32 in full."""
-        return self._measured(self._reference, self._evaluate(self._reference, lambda scores: False))
-
-    def evaluate(self, recipe: Recipe, decided: Decided) -> Evaluated:
-        """Evaluate a candidate."""
-        network = self.build(recipe)
-        return self._measured(network, self._evaluate(network, decided))
-
     def divergence(self, recipe: Recipe) -> float:
-        """Return the mean Kullback-Leibler divergence of the candidate's predictions from FP32's, in nats a row.
-
-        For a single output, which is no distribution: the mean squared difference over FP32's variance.
-        """
+        """Return how far the candidate's predictions are from FP32's; see :class:`Reference`."""
         network = self.build(recipe)
-        total, rows = 0.0, 0
-        for batch, expected in zip(self._batches, self._expected, strict=True):
-            for wanted, found, variance in zip(
-                expected, _distributions(call(network, batch)), self._variances, strict=True
-            ):
-                total += _distance(wanted, found, variance)
-                rows += len(wanted)
-        return total / rows
+        return self._against.divergence(_logits(call(network, batch)) for batch in self._batches)
 
     def build(self, recipe: Recipe) -> torch.nn.Module:
         """Return the network that a recipe describes: real INT8 layers, nothing calibrated again.
@@ -190,12 +168,48 @@ class TorchSubject:
             for place in ("input", "output")
         )
         entering, leaving = ((float(end.scale), int(end.zero_point)) for end in ends)
-        return static_layer(packed, bias, entering, leaving)
+        return self._static(packed, bias, entering, leaving)
 
     def _cached(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         if key not in self._layers:
             self._layers[key] = make()
         return self._layers[key]
+
+
+class TorchSubject(TorchProxy):
+    """See :class:`harness.tuning.subject.Subject`.
+
+    Parameters
+    ----------
+    proxy_batches : the rows that divergence is taken on; the first also times a forward pass.
+    evaluate : makes the metrics, with `latency_ns`, `size_bytes` and `measured` left to this class.
+    measures : functions of a model, by the name of the objective they measure.
+    reference : the FP32 network that evaluations are held against, where `network` is not it (after QAT).
+    """
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        calibrated: Calibrated,
+        proxy_batches: Sequence[Any],
+        evaluate: Evaluate,
+        measures: Mapping[str, Callable[[torch.nn.Module], float]] | None = None,
+        bfloat16_fallback: bool = False,
+        reference: torch.nn.Module | None = None,
+    ):
+        super().__init__(network, calibrated, proxy_batches, bfloat16_fallback=bfloat16_fallback)
+        self._reference = network if reference is None else reference.eval()
+        self._evaluate = evaluate
+        self._measures = measures or {}
+
+    def baseline(self) -> Evaluated:
+        """Evaluate FP32 in full."""
+        return self._measured(self._reference, self._evaluate(self._reference, lambda scores: False))
+
+    def evaluate(self, recipe: Recipe, decided: Decided) -> Evaluated:
+        """Evaluate a candidate."""
+        network = self.build(recipe)
+        return self._measured(network, self._evaluate(network, decided))
 
     def _measured(self, network: torch.nn.Module, evaluated: Evaluated) -> Evaluated:
         return Evaluated(
@@ -233,15 +247,8 @@ def recipes(method: str) -> list[Recipe]:
     return [whole_model(method, activation, per_channel) for activation in activations]
 
 
-def _distance(wanted: torch.Tensor, found: torch.Tensor, variance: float) -> float:
-    """Return the divergence of all rows together."""
-    if wanted.shape[-1] == 1:
-        return float((wanted - found).square().sum()) / (variance or 1.0)
-    return float((wanted.exp() * (wanted - found)).sum())
-
-
-def _distributions(output: Any) -> list[torch.Tensor]:
-    """Return the log-probabilities of each output named logits, shape (rows, classes); a single class as it is."""
+def _logits(output: Any) -> list[np.ndarray]:
+    """Return each output named logits, or the first."""
     if isinstance(output, torch.Tensor):
         found = [output]
     elif isinstance(output, Mapping):
@@ -252,5 +259,4 @@ def _distributions(output: Any) -> list[torch.Tensor]:
         found = [output.logits]
     if not found:
         raise StageError("bad_data", "the model's output has no logits")
-    rows = [logits.double().reshape(-1, logits.shape[-1]) for logits in found]
-    return [logits if logits.shape[-1] == 1 else torch.log_softmax(logits, -1) for logits in rows]
+    return [logits.float().numpy() for logits in found]

@@ -85,7 +85,7 @@ class Trials:
         self.subject = subject
         self.history = history
         self.limits = limits
-        self._criterion = criterion
+        self.criterion = criterion
         self._watch = watch
         self._divergences: dict[str, float] = {}
         # What an interrupted tuning has spent on its trials is spent.
@@ -149,18 +149,15 @@ class Trials:
             raise Stop("timeout")
 
     def _try(self, recipe: Recipe) -> Trial:
-        assert self.history.baseline is not None
-        trial = Trial(len(self.history.trials), recipe, "failed")
-        looks = Looks(self._criterion, self.history.baseline, self.limits.confidence)
+        begun = trial = Trial(len(self.history.trials), recipe, "failed")
         self.history.begin(recipe)
         started = time.monotonic()
-        evaluated: Evaluated | None = None
         try:
             with time_limit(self.seconds_left):
-                evaluated = self.subject.evaluate(recipe, looks.decided)
+                trial = self._evaluated(begun)
         except TrialTimeout:
             # It may have come after the last statement of the body: then nothing is lost.
-            if evaluated is None:
+            if trial is begun:
                 trial = dataclasses.replace(
                     trial,
                     status="timeout",
@@ -168,18 +165,31 @@ class Trials:
                     message=f"timeout={self.limits.timeout_seconds:g} s was over inside the trial",
                 )
         except Exception as error:
-            trial = dataclasses.replace(trial, **_failure(error))
-        if evaluated is not None:
-            trial = self._judged(trial, evaluated, looks)
+            trial = dataclasses.replace(begun, **_failure(error))
         return self.history.append(dataclasses.replace(trial, seconds=time.monotonic() - started))
 
+    def _evaluated(self, begun: Trial) -> Trial:
+        """Return the trial with what its evaluation told, or its confirmation where there is one."""
+        looks = self._looks()
+        trial = self._judged(begun, self.subject.evaluate(begun.recipe, looks.decided), looks)
+        confirm = getattr(self.subject, "confirm", None)
+        if confirm is None or trial.status != "ok":
+            return trial
+        looks = self._looks()
+        confirmed = confirm(begun.recipe, looks.decided)
+        return trial if confirmed is None else self._judged(begun, confirmed, looks)
+
+    def _looks(self) -> Looks:
+        assert self.history.baseline is not None
+        return Looks(self.criterion, self.history.baseline, self.limits.confidence)
+
     def _judged(self, trial: Trial, evaluated: Evaluated, looks: Looks) -> Trial:
-        for bound in self._criterion.bounds:
+        for bound in self.criterion.bounds:
             value = evaluated.values.get(bound.metric)
             if value is None or not math.isfinite(value):
                 return dataclasses.replace(trial, kind="nan", message=f"metric '{bound.metric}' is {value}")
         assert self.history.baseline is not None
-        judgement = judge(self._criterion, self.history.baseline, evaluated, looks.confidence)
+        judgement = judge(self.criterion, self.history.baseline, evaluated, looks.confidence)
         return dataclasses.replace(
             trial,
             status="ok" if judgement.passes else "inaccurate",

@@ -10,8 +10,9 @@ from typing import IO, Any
 class Report:
     """Writes progress and the result to the parent.
 
-    Messages are ``{"event": "progress" | "trial" | "result" | "failure", ...}``. Progress is sent at most four times a
-    second, so that a parent that blocks on the pipe is woken seldom. Nothing is sent while a series is being timed.
+    Messages are ``{"event": "progress" | "trial" | "ready" | "result" | "failure", ...}``. Progress is sent at most
+    four times a second, so that a parent that blocks on the pipe is woken seldom. Nothing is sent while a series is
+    being timed.
     """
 
     def __init__(self, stream: IO[str], interval_seconds: float = 0.25):
@@ -30,6 +31,10 @@ class Report:
     def trial(self, values: dict[str, Any]) -> None:
         """Send a trial of a tuning that has ended; each is sent, however fast they come."""
         self._send({"event": "trial", "trial": values})
+
+    def ready(self) -> None:
+        """Say that this child waits to be let go together with others; it sends nothing until it is."""
+        self._send({"event": "ready"})
 
     def result(self, values: dict[str, Any]) -> None:
         """Send the stage's result; the last message of a child that succeeded. NaN and infinity are refused."""

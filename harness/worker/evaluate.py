@@ -103,8 +103,11 @@ def all_logits(backend: Backend, rows: Rows, batches: list[np.ndarray], report: 
 
 
 def predict(logits: np.ndarray, rows: Rows, kind: str) -> list[int] | list[float]:
-    """Return one prediction a row: the class with the largest logit (the first of equals), or the number itself."""
-    if kind == "regression":
+    """Return one prediction a row: the class with the largest logit (the first of equals), or the number itself.
+
+    The number of a language model is its mean loss on the row (see :mod:`harness.models.window_loss`).
+    """
+    if kind != "classification":
         return logits[:, 0].astype(float).tolist()
     if rows.labels.max() >= logits.shape[1]:
         message = f"the model has {logits.shape[1]} outputs, the rows have class {int(rows.labels.max())}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 #: So many different batches are cycled through: enough that no one row's tokens decide, few enough to stay in memory.
 BATCHES = 8
 
+#: Where each text keeps its length it takes more of them to look like the task.
+REAL_BATCHES = 32
+
 #: A series that is slow ends at so many times `measure_seconds`, but not below so many iterations.
 SLOW_FACTOR = 10
 SLOW_ITERATIONS = 5
@@ -44,14 +48,16 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     """Time ``spec["inputs"]["artefact"]`` at the protocol's latency and throughput batch sizes.
 
     ``spec["started_ns"]`` is the monotonic clock at the child's entry. The rows are those of the evaluation split,
-    texts padded or cut to one length; which ones is drawn from the seed and ``spec["options"]["block"]``, so all cells
-    of a block see the same.
+    texts padded or cut to one length, or each batch as long as its longest text; which ones is drawn from the seed and
+    ``spec["options"]["block"]``, so all cells of a block see the same. Where lengths are real, the series is whole
+    rounds over the batches (if it is not too slow for one), so that no cell is timed on shorter texts than another.
 
     Returns
     -------
     dict : import_seconds (from the child's entry until the framework is there, without the control), load_seconds (of
         the model, its imports taken off), rss_loaded_bytes, threads, cores, series (role, batch_size,
-        sequence_length (None for images), steady, warmup_ns, latency_ns), control, system (before, after), timer_ns.
+        sequence_length (None for images and real lengths), [tokens (of each batch of the round, where lengths are
+        real),] steady, warmup_ns, latency_ns), control, system (before, after), timer_ns.
 
     Raises
     ------
@@ -65,9 +71,7 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     rss_loaded_bytes = system.resident_bytes()
     tokenised = Path(spec["inputs"]["tokenised"])
     rows = load_rows(tokenised / "evaluation.npz")
-    length = facts(tokenised)["max_length"]
-    if length is not None:  # images have none
-        length = cell.protocol.sequence_length or length
+    length = padded_length(cell, tokenised)
     cores = sorted(os.sched_getaffinity(0))
     sizes = {"latency": cell.protocol.latency_batch_size, "throughput": cell.protocol.throughput_batch_size}
     timer_ns = stopwatch.own_cost_ns()
@@ -75,10 +79,12 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     series = []
     for done, (role, batch_size) in enumerate(sizes.items()):
         report.progress("measure", done, len(sizes), f"{role}, batch {batch_size}")
-        batches = choose(rows, batch_size, length, spec["seed"], spec["options"]["block"])
+        count = REAL_BATCHES if cell.protocol.lengths == "real" else BATCHES
+        batches = choose(rows, batch_size, length, spec["seed"], spec["options"]["block"], count)
         inputs = [backend.inputs(batch) for batch in batches]
         timing = _series(backend, inputs, cell.protocol, f"{role} at batch {batch_size}")
-        series.append({"role": role, "batch_size": batch_size, "sequence_length": length, **timing})
+        shape = {"sequence_length": length, **tokens(batches, cell.protocol)}
+        series.append({"role": role, "batch_size": batch_size, **shape, **timing})
     after = system.snapshot(cores)
     return {
         "import_seconds": (before_ns + import_ns) / 1e9,
@@ -93,8 +99,25 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     }
 
 
-def choose(rows: Rows, batch_size: int, length: int | None, seed: int, block: int) -> list[dict[str, np.ndarray]]:
-    """Return :data:`BATCHES` batches of rows drawn without repetition, and again from the start where rows run out.
+def padded_length(cell: Cell, tokenised: Path) -> int | None:
+    """Return the tokens that each row is padded or cut to; None for images, and where rows keep their lengths."""
+    length = facts(tokenised)["max_length"]
+    if length is None or cell.protocol.lengths == "real":
+        return None
+    return cell.protocol.sequence_length or length
+
+
+def tokens(batches: list[dict[str, np.ndarray]], protocol: ProtocolConfig) -> dict[str, list[int]]:
+    """Return how many tokens a row of each batch has, padding included, where that differs from batch to batch."""
+    if protocol.lengths != "real":
+        return {}
+    return {"tokens": [int(batch["input_ids"].shape[1]) for batch in batches]}
+
+
+def choose(
+    rows: Rows, batch_size: int, length: int | None, seed: int, block: int, count: int = BATCHES
+) -> list[dict[str, np.ndarray]]:
+    """Return `count` batches of rows drawn without repetition, and again from the start where rows run out.
 
     Raises
     ------
@@ -104,7 +127,7 @@ def choose(rows: Rows, batch_size: int, length: int | None, seed: int, block: in
         raise StageError("bad_data", "the evaluation split has no row to measure on")
     # The legacy generator's stream is the same in every version of NumPy, so in every environment.
     order = np.random.RandomState([seed % 2**32, block]).permutation(len(rows))
-    chosen = np.resize(order, (BATCHES, batch_size))
+    chosen = np.resize(order, (count, batch_size))
     return [rows.batch(indices, length) for indices in chosen]
 
 
@@ -118,10 +141,9 @@ def _load(spec: dict[str, Any], cell: Cell) -> tuple[Backend, int, int]:
     return backend, imports.elapsed_ns, total_ns - imports.elapsed_ns
 
 
-def _series(backend: Backend, inputs: list[Any], protocol: ProtocolConfig, name: str) -> dict[str, Any]:
-    """Warm up, then time; nothing is sent, collected or allocated by us meanwhile."""
+def taker(backend: Backend, inputs: list[Any]) -> Callable[[int, float], list[int]]:
+    """Return a function that makes so many forward passes, or those of so many seconds, and returns their times."""
     batches = itertools.cycle(inputs)
-    samples = [0] * MOST_ITERATIONS
 
     def take(count: int, seconds: float) -> list[int]:
         chunk = [0] * count
@@ -130,17 +152,28 @@ def _series(backend: Backend, inputs: list[Any], protocol: ProtocolConfig, name:
         )
         return chunk[:made]
 
+    return take
+
+
+def _series(backend: Backend, inputs: list[Any], protocol: ProtocolConfig, name: str) -> dict[str, Any]:
+    """Warm up, then time; nothing is sent, collected or allocated by us meanwhile."""
+    samples = [0] * MOST_ITERATIONS
+    whole = len(inputs) if protocol.lengths == "real" else 1
     with stopwatch.undisturbed():
+        take = taker(backend, inputs)
+        # A shape that a framework has not met yet is slow once.
+        first = take(whole, SLOW_FACTOR * protocol.warmup_max_seconds) if whole > 1 else []
         warm = steady.warm_up(take, protocol.warmup_window, protocol.warmup_max_seconds)
         count, output = stopwatch.timed(
             backend.forward,
-            batches,
+            itertools.cycle(inputs),
             samples,
             seconds=protocol.measure_seconds,
-            minimum=protocol.min_iterations,
+            minimum=max(protocol.min_iterations, whole),
             limit_seconds=SLOW_FACTOR * protocol.measure_seconds,
             floor=SLOW_ITERATIONS,
         )
     if not np.isfinite(backend.logits(output)).all():
         raise StageError("nan", f"{name}: logits are not finite")
-    return {"steady": warm.steady, "warmup_ns": warm.samples_ns, "latency_ns": samples[:count]}
+    kept = count - count % whole or count
+    return {"steady": warm.steady, "warmup_ns": [*first, *warm.samples_ns], "latency_ns": samples[:kept]}

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.backends.base import backend_class
+from harness.backends.base import ToTune, backend_class
 from harness.errors import FAILURE_KINDS, StageError
 from harness.tuning.criterion import Bound, Criterion
 from harness.tuning.errors import TuningError
@@ -52,9 +52,9 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     train = load_rows(tokenised / "train.npz")
     evaluation = first_rows(load_rows(tokenised / "evaluation.npz"), cell.protocol.limit_evaluation)
     report.progress("tune", 0, len(evaluation), "loading")
-    model = backend().tunable(
-        Path(spec["inputs"]["checkpoint"]), cell, train, evaluation, _timed(tokenised, cell, train), report
-    )
+    checkpoint, folder = Path(spec["inputs"]["checkpoint"]), Path(options["history"]).parent
+    timed = _timed(tokenised, cell, train)
+    model = backend().tunable(ToTune(checkpoint, cell, train, evaluation, timed, folder, report))
     try:
         history = History(Path(options["history"]), key=options["key"])
         for trial in history.trials:
@@ -64,7 +64,7 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
             model.recipes,
             criterion(cell),
             Objective(),
-            search_of(cell.tuner.strategy),
+            model.search or search_of(cell.tuner.strategy),
             Limits(cell.tuner.timeout, cell.tuner.max_trials, cell.protocol.confidence),
             history,
             lambda trial: report.trial(as_values(trial, history, cell, reused=False)),

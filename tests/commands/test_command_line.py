@@ -26,6 +26,8 @@ def test_help_shows_a_real_example(command, capsys):
     [
         (["rnu"], "did you mean 'run'"),
         (["plan", "--jsno"], "--jsno"),
+        (["plan", "suite=quickstart", "--jsno", "task=sentiment"], "--jsno"),
+        (["doctor", "--results", "r", "x=y"], "x=y"),
         (["env", "biuld"], "invalid choice"),
         (["env", "build", "trch"], "did you mean 'torch'"),
         (["env", "remove"], "name the environments"),
@@ -39,6 +41,14 @@ def test_mistakes_are_one_line_and_exit_2(arguments, words, capsys):
     assert shown.out == ""
     (line,) = shown.err.strip().splitlines()
     assert words in line
+
+
+def test_overrides_may_stand_on_both_sides_of_an_option(capsys):
+    for line in (["task=sentiment", "--json", "backend=fx"], ["task=sentiment", "backend=fx", "--json"]):
+        assert main(["plan", *line]) == 0
+        shown = capsys.readouterr().out
+        assert "minilm/sentiment" in shown and "reuters_r8" not in shown
+        assert "eager/none" not in shown
 
 
 def test_too_little_disk_is_said_before_anything_is_built(tmp_path, monkeypatch, capsys):

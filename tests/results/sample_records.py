@@ -126,6 +126,34 @@ def invocation(block: int = 0, iterations: int = 3) -> record.Record:
     )
 
 
+def scenario(name: str = "server", **changed: Any) -> record.Record:
+    """Return a scenario record of all parts at once, with fields of your own in the place of the sample's."""
+    readings = {"before": {"load_average": [0.5, None]}, "after": {}}
+    series = {
+        "cores": (1,),
+        "nodes": (0,),
+        "steady": True,
+        "warmup_ns": [7],
+        "begin_ns": 5,
+        "latency_ns": [4],
+        "system": readings,
+    }
+    layout = {"instances": 1, "cores_per_instance": 1, "per_second": 2.5, "window_seconds": 1.5, "memory": "one node"}
+    probe = {"target_per_second": 5.5, "valid": True, "scheduled_ns": [0, 3], "latency_ns": [4, 5], "samples": [1, 0]}
+    fields: dict[str, Any] = {
+        **{"generator": "mlcommons-loadgen 6.0.17", "batch_size": 1, "sequence_length": None, "tokens": [9, 12]},
+        **{"cores": [0, 1], "threads": 2, "steady": True, "warmup_ns": [9], "valid": True, "per_second": 5.5},
+        **{"percentile": 0.9, "limit_ns": 100, "system": readings},
+        "percentiles": [{"percentile": 0.5, "latency_ns": 4, "bound_ns": None}],
+        "probes": [{**probe, "loadgen": {"result_validity": "VALID", "num_errors": 0, "early_stopping_met": True}}],
+        "layouts": [{**layout, "series": [series]}],
+        **{"peak_memory_bytes": 10, "wall_seconds": 1.5, "process_seconds": 2.5},
+    }
+    return record.scenario(
+        cell="minilm/sentiment", cell_digest="d1", artefact="b2", block=0, scenario=name, **{**fields, **changed}
+    )
+
+
 def failure() -> record.Record:
     """Return a failure whose log holds bytes that are no text, as a decoder with surrogates hands them on."""
     return record.failure(
@@ -146,4 +174,4 @@ def end(status: str = "complete") -> record.Record:
 
 def all_types() -> list[record.Record]:
     """Return one record of each type, in the order of a run."""
-    return [header(), dataset(), trial(), prepared(), accuracy(), invocation(), failure(), end()]
+    return [header(), dataset(), trial(), prepared(), accuracy(), invocation(), scenario(), failure(), end()]

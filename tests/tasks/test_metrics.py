@@ -41,6 +41,7 @@ theirs = {
     "f1_macro": lambda true, said: metrics.f1_score(true, said, average="macro", zero_division=0),
     "matthews": metrics.matthews_corrcoef,
     "pearson": lambda true, said: pearsonr(true, said).statistic,
+    "perplexity": lambda tokens, losses: float(np.exp(np.repeat(losses, tokens).mean())),
 }
 generator = np.random.RandomState(0)
 pairs = []
@@ -50,6 +51,7 @@ for classes in (2, 3, 8):
     pairs += [(name, said.tolist(), true.tolist()) for name in ("accuracy", "f1_macro", "matthews")]
 numbers = generator.randn(2, 60)
 pairs.append(("pearson", numbers[0].tolist(), (numbers.sum(axis=0)).tolist()))
+pairs.append(("perplexity", np.abs(numbers[0]).tolist(), generator.randint(1, 9, 60).tolist()))
 found["held against"] = [
     [name, outcome(name, said, true, plain)["value"], float(theirs[name](true, said))] for name, said, true in pairs
 ]
@@ -95,6 +97,8 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "a class never said": case("f1_macro", [0, 0, 0, 0], [0, 0, 1, 1]),
         "less is better": case("accuracy", [0, 1], [0, 1], greater_is_better=False),
         "constant": case("pearson", [1.0, 1.0, 1.0], [1.0, 2.0, 3.0], kind="regression"),
+        "uniform": case("perplexity", [math.log(50)] * 3, [7, 7, 2], greater_is_better=False),
+        "hopeless": case("perplexity", [1e4, 1.0], [7, 7], greater_is_better=False),
         "a key": case(counts, [0, 1], [0, 0], metric_key="right"),
         "no key": case(counts, [0, 1], [0, 0]),
         "a wrong key": case(counts, [0, 1], [0, 0], metric_key="rigth"),
@@ -107,7 +111,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_the_shipped_metrics_are_these():
-    assert shipped() == ["accuracy", "f1_macro", "matthews", "pearson"]
+    assert shipped() == ["accuracy", "f1_macro", "matthews", "pearson", "perplexity"]
 
 
 @pytest.mark.parametrize(
@@ -124,6 +128,14 @@ def test_the_shipped_metrics_are_these():
 )
 def test_values_counted_by_hand(scored, name, value):
     assert scored[name] == {"name": name, "value": pytest.approx(value, abs=1e-12), "greater_is_better": True}
+
+
+def test_a_model_that_knows_nothing_is_undecided_among_all_words(scored):
+    assert scored["uniform"] == {"name": "perplexity", "value": pytest.approx(50), "greater_is_better": False}
+
+
+def test_a_loss_beyond_all_numbers_is_no_value(scored):
+    assert scored["hopeless"]["kind"] == "nan"
 
 
 def test_values_of_random_predictions_are_the_libraries_own(scored):

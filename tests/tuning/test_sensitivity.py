@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,7 @@ from harness.tuning.errors import TuningError
 from harness.tuning.history import History
 from harness.tuning.objective import Objective
 from harness.tuning.recipe import Recipe
+from harness.tuning.subject import Evaluated
 from harness.tuning.trials import Limits, Tuned, search_of, tune
 from tests.tuning.synthetic import CRITERION, RECIPE, Additive, planted
 
@@ -211,6 +214,53 @@ def test_an_interrupted_search_goes_on_and_evaluates_nothing_twice(tmp_path) -> 
     assert found.trials[2].kind == "crash"
     assert len(found.trials) <= len(wanted.trials) + bound(40)
     assert found.status == "ok"
+
+
+class Previewed(Additive):
+    """Evaluates a stand-in, without a latency; what it stands for loses `more`."""
+
+    def __init__(self, losses, more: float = 0.0, **others):
+        super().__init__(losses, **others)
+        self.more = more
+        self.confirmed: list[Recipe] = []
+
+    def evaluate(self, recipe: Recipe, decided) -> Evaluated:
+        return dataclasses.replace(super().evaluate(recipe, decided), latency_ns=None, size_bytes=None)
+
+    def confirm(self, recipe: Recipe, decided) -> Evaluated:
+        self.confirmed.append(recipe)
+        seen = super().evaluate(recipe, decided)
+        return dataclasses.replace(seen, values={"accuracy": seen.values["accuracy"] - self.more})
+
+
+def test_only_what_passes_as_a_stand_in_is_confirmed_and_that_is_the_trial() -> None:
+    subject = Previewed(planted(40, [5, 17]))
+    found = run(subject, timeout_seconds=LONG_SECONDS)
+    passed = [trial for trial in found.trials if trial.status == "ok"]
+    assert found.status == "ok" and set(found.best.recipe.fallback) == {"op5", "op17"}
+    assert [trial.recipe for trial in passed] == subject.confirmed
+    assert all(trial.latency_ns is not None for trial in passed)
+    assert all(trial.latency_ns is None for trial in found.trials if trial.status != "ok")
+
+
+def test_what_passes_as_a_stand_in_alone_does_not_pass() -> None:
+    found = run(Previewed(planted(6, [2]), more=0.02))
+    assert found.status == "inaccurate" and not any(trial.status == "ok" for trial in found.trials)
+
+
+def test_a_confirmation_that_has_no_number_fails_the_trial() -> None:
+    found = run(Previewed(planted(6, []), more=math.nan), max_trials=1)
+    assert (found.best.status, found.best.kind) == ("failed", "nan")
+
+
+def test_the_time_is_over_inside_a_confirmation_too() -> None:
+    class Slow(Previewed):
+        def confirm(self, recipe: Recipe, decided) -> Evaluated:
+            time.sleep(30)
+            return super().confirm(recipe, decided)
+
+    found = run(Slow(planted(6, [])), timeout_seconds=0.2)
+    assert [trial.status for trial in found.trials] == ["timeout"] and found.trials[0].seconds < 20
 
 
 def test_ops_that_saving_does_not_know_weigh_alike() -> None:

@@ -14,7 +14,7 @@ import torch
 from harness.approaches.mapping import signal_to_noise_db
 from harness.backends import torch_recipe
 from harness.plan.config import ApproachConfig, QuantizerConfig
-from harness.tuning import ranges, torch_layers, torch_subject
+from harness.tuning import latency, ranges, torch_layers, torch_subject
 from harness.tuning.criterion import Bound, Criterion
 from harness.tuning.history import History
 from harness.tuning.objective import Goal, Objective
@@ -212,12 +212,12 @@ def corners() -> dict[str, Any]:
     infinite = [torch.full((2, 8), torch.inf)]
     clock = iter(range(0, 10**9, 1000))
     calls: list[int] = []
-    timed = {"perf_counter_ns": torch_layers.time.perf_counter_ns}
-    torch_layers.time.perf_counter_ns = lambda: next(clock) + 10**6 * (len(calls) in (7, 9))
+    timed = {"perf_counter_ns": latency.time.perf_counter_ns}
+    latency.time.perf_counter_ns = lambda: next(clock) + 10**6 * (len(calls) in (7, 9))
     try:
-        latency = torch_layers.latency_ns(lambda: calls.append(1))
+        measured = latency.latency_ns(lambda: calls.append(1))
     finally:
-        torch_layers.time.perf_counter_ns = timed["perf_counter_ns"]
+        latency.time.perf_counter_ns = timed["perf_counter_ns"]
     return {
         "regression": subject.divergence(recipe),
         "op": named(lambda: subject.build(recipe.falling_back(["1"]))),
@@ -227,5 +227,5 @@ def corners() -> dict[str, Any]:
         ),
         "no linear": named(lambda: torch_subject.calibrate(unused, [torch.randn(2, 8)])),
         "infinite": named(lambda: torch_subject.calibrate(network, infinite)),
-        "latency": [latency, len(calls)],
+        "latency": [measured, len(calls)],
     }

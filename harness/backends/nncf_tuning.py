@@ -1,0 +1,84 @@
+"""OpenVINO tuned by NNCF's accuracy control."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.approaches.calibration import choose
+from harness.backends import export_network, inc_tuning, openvino_recipe
+from harness.backends import openvino as runtime
+from harness.backends.openvino_prepare import Shown, convert
+from harness.tuning import inc, nncf
+
+if TYPE_CHECKING:
+    from harness.backends.base import ToTune, Tunable
+    from harness.tuning.trials import Trials
+
+
+def tunable(asked: ToTune) -> Tunable:
+    """Return a cell of OpenVINO as what NNCF tunes."""
+    openvino, cell = runtime.import_openvino(), asked.cell
+    import nncf as framework
+
+    framework.set_log_level(logging.ERROR)
+    model = convert(openvino, export_network.load_network(asked.checkpoint, cell))
+    inputs = [port.any_name for port in model.inputs]
+    calibration = choose(asked.train.lengths, cell.approach.calibration)
+    arguments = openvino_recipe.static_arguments(cell.approach)
+    control = functools.partial(
+        framework.quantize_with_accuracy_control,
+        calibration_dataset=framework.Dataset(Shown(asked.train, calibration, inputs, asked.report)),
+        subset_size=len(calibration.batches),
+        model_type=arguments["model_type"],
+        preset=arguments["preset"],
+        target_device=arguments["target_device"],
+        advanced_quantization_parameters=arguments["advanced_parameters"],
+    )
+    properties = runtime.properties(cell)
+    offers, words = inc.Offers(), nncf.InWords(cell.approach, _name)
+
+    def compiled(candidate: Any) -> Any:
+        return openvino.Core().compile_model(candidate, "CPU", properties)
+
+    def search(trials: Trials, recipes: Sequence[Any]) -> None:
+        scores = functools.partial(_outcomes, asked, inputs)
+        nncf.search(trials, offers, model, control, compiled, scores, len(asked.evaluation), words.recipe)
+
+    def store(candidate: Any, out: Path) -> None:
+        from nncf.openvino.quantization.quantize_model import compress_quantize_weights_transformation
+
+        # The search works on weights in FP32 with their quantizers; so does ``quantize`` before it is done.
+        packed = candidate.clone()
+        compress_quantize_weights_transformation(packed)
+        openvino.save_model(packed, out / runtime.MODEL, compress_to_fp16=False)
+
+    return inc_tuning.tunable(asked, offers, store, search, {"calibration": calibration.provenance()})
+
+
+def _outcomes(asked: ToTune, inputs: list[str], compiled: Any, numbers: Sequence[int]) -> np.ndarray:
+    """Return 1 for each of the evaluation rows that a model gets right, else 0; of numbers, minus squared errors."""
+    rows, found = asked.evaluation, {}
+    chosen = np.asarray(numbers)[np.argsort(rows.lengths[list(numbers)], kind="stable")]
+    size = asked.cell.task.evaluation_batch_size
+    for start in range(0, len(chosen), size):
+        indices = chosen[start : start + size]
+        batch = rows.batch(indices)
+        logits = compiled({name: np.ascontiguousarray(batch[name]) for name in inputs})[0]
+        if asked.cell.task.kind == "regression":
+            scores = -np.square(logits[:, 0] - rows.labels[indices])
+        else:
+            scores = (logits.argmax(axis=1) == rows.labels[indices]).astype(np.float64)
+        found.update(zip(indices.tolist(), scores.tolist(), strict=True))
+    return np.array([found[number] for number in numbers])
+
+
+def _name(node: str) -> str:
+    """Return the layer whose product an operation is, or the operation's own name."""
+    module, kind = export_network.module_of(node), node.partition("/")[2]
+    return module if module and kind.startswith("aten::linear/") else node

@@ -1,0 +1,145 @@
+"""``harness compare``: is one side faster, slower or less accurate than the other, cell by cell?"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from harness.errors import UserError
+from harness.execute import host as hosts
+from harness.execute import sides
+from harness.execute.assemble import Place
+from harness.execute.cache import cache_folder
+from harness.execute.comparison import compare
+from harness.execute.environment import environments
+from harness.execute.session import Counts
+from harness.plan.catalogue import Catalogue, catalogue
+from harness.plan.matrix import Plan, make_plan
+from harness.publish import compare_tables
+from harness.publish.compare import Comparison, comparison
+from harness.publish.compare_records import read
+from harness.publish.live import view_for
+from harness.results import aa, store
+from harness.stats.changes import Rule
+
+#: A sign-flip test needs six pairs to reach 5 % at all; twice as many let a few be disturbed.
+PAIRS = 12
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's own options."""
+    kinds = "now, a stored RUN, rev:GITREV, code:FOLDER, lock:NAME=FILE, with:PACKAGE==VERSION; joined by +"
+    parser.add_argument("a", metavar="A", help=f"the side that B is compared with: {kinds}")
+    parser.add_argument("b", metavar="B", help="the other side")
+    add_measuring_options(parser)
+    parser.add_argument("--stored", action="store_true", help="compare what two runs have stored; run nothing")
+
+
+def add_measuring_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every comparison measured in turns has."""
+    parser.add_argument(
+        "overrides", nargs="*", metavar="OVERRIDE", help="suite=NAME or FILE, AXIS=OPTION,..., AXIS.FIELD=VALUE,..."
+    )
+    parser.add_argument("--pairs", type=int, default=PAIRS, metavar="N", help=f"pairs of invocations; default {PAIRS}")
+    parser.add_argument(
+        "--margin", type=float, default=0.02, metavar="SHARE", help="a change too small to matter; default 0.02"
+    )
+    parser.add_argument("--new", action="store_true", help="begin anew even where an interrupted one could go on")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare; 1 when something got slower or less accurate, 3 when a cell failed, else 0."""
+    require_sound(arguments)
+    parts = [sides.parse(text) for text in (arguments.a, arguments.b)]
+    root = arguments.results
+    counts: Sequence[Counts] = ()
+    if arguments.stored or _is_of_another_host(parts, root):
+        runs = _stored(parts, root)
+    else:
+        runs, counts = measure(arguments, parts, catalogue(arguments.project))
+    compared = comparison(read(runs[0]), read(runs[1]), root, rule_of(root, runs[0], arguments.margin))
+    publish(compared, root, Console())
+    if any(one.failed_cells or one.failed_invocations for one in counts):
+        return 3
+    return 1 if compared.is_regression else 0
+
+
+def require_sound(arguments: argparse.Namespace) -> None:
+    """Raise UserError for a margin or a number of pairs that means nothing."""
+    if not 0 < arguments.margin < 1:
+        raise UserError(f"--margin {arguments.margin:g}: want a share between 0 and 1, e.g. 0.02 for two percent")
+    if arguments.pairs < 2:
+        raise UserError(f"--pairs {arguments.pairs}: want 2 or more, and 6 or more for a verdict")
+
+
+def rule_of(root: Path, run: Path, margin: float) -> Rule:
+    """Return how a comparison on the host of `run` is judged: with the floor and the drift that its A/A has shown."""
+    known = aa.latest(root, store.read_run(run)[0]["host"])
+    floor, drift = (None, None) if known is None else (known["floor"], known["drift"])
+    return Rule(margin=margin, floor=floor, drift=drift)
+
+
+def measure(
+    arguments: argparse.Namespace, parts: Sequence[sides.Parts], shipped: Catalogue
+) -> tuple[list[Path], list[Counts]]:
+    """Measure two sides in turns; return the files and counts of their runs."""
+    place = Place(arguments.results, cache_folder())
+    plan = _plan(arguments, parts, shipped)
+    known = environments(shipped, place.cache)
+    resolved = [sides.resolve(one, plan, known, place) for one in parts]
+    with view_for(Console(stderr=True)) as view:
+        return compare(
+            resolved,
+            place,
+            view,
+            begin_anew=arguments.new,
+            after_pair=lambda runs, pair: view.note(f"  pair {pair + 1} of {arguments.pairs} is measured"),
+        )
+
+
+def publish(compared: Comparison, root: Path, console: Console) -> None:
+    """Print a comparison and write its table and picture."""
+    from harness.publish import compare_picture  # a second of matplotlib, which no mistake should wait for
+
+    compare_tables.show(compared, root, console)
+    folder = root / store.TABLES
+    paths = compare_tables.write(compared, root, folder)
+    pictures = [folder / f"{compare_tables.name_of(compared)}.{suffix}" for suffix in ("svg", "png")]
+    for path in [*paths, *compare_picture.draw(compared, pictures)]:
+        console.print(Text(f"written: {path}", style="dim"), soft_wrap=True)
+
+
+def _plan(arguments: argparse.Namespace, parts: Sequence[sides.Parts], shipped: Catalogue) -> Plan:
+    """Return the plan of the overrides; without any, of those of a stored run among the sides."""
+    overrides = list(arguments.overrides)
+    base = next((one.base for one in parts if one.base != "now"), None)
+    if not overrides and base is not None:
+        overrides = store.read_run(store.find_run(arguments.results, base))[0]["overrides"]
+    overrides = [text for text in overrides if not text.startswith("protocol.blocks=")]
+    return make_plan(shipped, [*overrides, f"protocol.blocks={arguments.pairs}"])
+
+
+def _is_of_another_host(parts: Sequence[sides.Parts], root: Path) -> bool:
+    """Say whether a stored run was made on another host, so that nothing but its records can be compared."""
+    here = hosts.fingerprint(hosts.describe())
+    for one in parts:
+        if one.base == "now":
+            continue
+        header = store.read_run(store.find_run(root, one.base))[0]
+        if header["host"] != here:
+            return True
+    return False
+
+
+def _stored(parts: Sequence[sides.Parts], root: Path) -> list[Path]:
+    for one in parts:
+        if not one.is_stored_run:
+            raise UserError(
+                f"side {one.label}: only two stored runs can be compared without running, as with --stored or across "
+                "hosts; name a run on both sides"
+            )
+    return [store.find_run(root, one.base) for one in parts]

@@ -1,0 +1,31 @@
+"""``harness export``: a run's cells in the format of another tool."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from harness.publish import pytest_benchmark
+from harness.results import store
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's own options."""
+    parser.add_argument("run", metavar="RUN", help="a run's id, its beginning, or a file")
+    parser.add_argument("cell", nargs="?", metavar="CELL", help="a cell's key, or some of its labels; else all cells")
+    parser.add_argument("--format", choices=("pytest-benchmark",), default="pytest-benchmark", help="whose format")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the file to write")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the file."""
+    records = store.read_run(store.find_run(arguments.results, arguments.run))
+    host = store.read_host(arguments.results, records[0]["host"])
+    content = pytest_benchmark.document(records, host, arguments.cell)
+    pytest_benchmark.write(content, arguments.output)
+    count = len(content["benchmarks"])
+    Console().print(Text(f"written: {arguments.output} ({count} benchmarks)", style="dim"), soft_wrap=True)
+    return 0

@@ -1,0 +1,101 @@
+"""``harness trend``: the history of each cell on each host, the steps in it, and whether they are real."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from harness.commands.compare import PAIRS
+from harness.errors import UserError
+from harness.execute import host as hosts
+from harness.publish import trend_table
+from harness.publish.trend import ACCURACY, CONFIRMED, LATENCY, METRICS, Trend, speed_trend
+from harness.publish.trend_accuracy import accuracy_trends
+from harness.results import store
+from harness.results.history import History, histories
+
+#: Where the tables and pictures of trends stand, below the folder of tables.
+FOLDER = "trend"
+
+#: The verdicts that are no good news.
+_WORSE = ("slower", "worse")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's own options."""
+    parser.add_argument(
+        "cell", nargs="?", metavar="CELL", help="a cell's key, or some of its labels: sentiment/ptq_static; else all"
+    )
+    parser.add_argument("--metric", choices=METRICS, default=LATENCY, help=f"default: {LATENCY}")
+    parser.add_argument(
+        "--confirm", action="store_true", help="measure both sides of each candidate again, in turns, on this host"
+    )
+    parser.add_argument("--pairs", type=int, default=PAIRS, metavar="N", help=f"of a confirmation; default {PAIRS}")
+    parser.add_argument(
+        "--margin", type=float, default=0.01, metavar="SHARE", help="a change too small to matter; default 0.01"
+    )
+    parser.add_argument("--new", action="store_true", help="begin an interrupted confirmation anew")
+    parser.add_argument("--no-pictures", action="store_true", help="write the tables only")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the steps, write tables and pictures; 1 when a regression was confirmed now, 3 when a cell failed, else 0.
+
+    The accuracy of a host repeats bit by bit, so its changes are confirmed by the paired test alone.
+    """
+    root: Path = arguments.results
+    found, unread = histories(root, arguments.cell)
+    console = Console()
+    for line in unread:
+        console.print(Text(f"passed over: {line}", style="yellow"), soft_wrap=True)
+    trends = _trends(root, found, arguments.metric)
+    failed, confirmed = False, 0
+    if arguments.confirm and arguments.metric != ACCURACY:
+        from harness.commands import trend_confirm  # environments and sessions, which reading a history needs not
+
+        before = _regressions(trends)
+        failed = trend_confirm.confirm(arguments, trends)
+        trends = _trends(root, found, arguments.metric)
+        confirmed = len(_regressions(trends) - before)
+    trend_table.show(trends, root, console)
+    for path in _write(trends, found, root, pictures=not arguments.no_pictures):
+        console.print(Text(f"written: {path}", style="dim"), soft_wrap=True)
+    return 3 if failed else 1 if confirmed else 0
+
+
+def _trends(root: Path, found: list[History], metric: str) -> list[Trend]:
+    if metric == ACCURACY:
+        trends = accuracy_trends(root, found)
+    else:
+        here = hosts.fingerprint(hosts.describe())
+        trends = [one for history in found if (one := speed_trend(root, history, metric, here)).points]
+    if not trends:
+        raise UserError(f"{root / store.RUNS}: none of these cells has a {metric}")
+    return trends
+
+
+def _regressions(trends: list[Trend]) -> set[tuple[str, str, str]]:
+    return {
+        (one.history.key, one.history.machine, one.points[found.first].run)
+        for one in trends
+        for found in one.candidates
+        if found.status == CONFIRMED and found.verdict in _WORSE
+    }
+
+
+def _write(trends: list[Trend], found: list[History], root: Path, pictures: bool) -> list[Path]:
+    folder = root / store.TABLES / FOLDER
+    paths = trend_table.write(trends, root, folder)
+    if not pictures:
+        return paths
+    from harness.publish import trend_matrix, trend_picture  # a second of matplotlib
+
+    several = [one for one in trends if len(one.points) > 1]
+    paths += [path for one in several for path in trend_picture.draw(one, root, folder)]
+    matrix = trend_matrix.matrix(root, found)
+    if len(matrix.columns) > 1:
+        paths += trend_matrix.write(matrix, folder)
+    return paths

@@ -1,0 +1,144 @@
+"""``harness trend --confirm``: brings both sides of each candidate back and measures them in turns."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.text import Text
+
+from harness.commands.compare import require_sound, rule_of
+from harness.errors import UserError
+from harness.execute import sides
+from harness.execute.assemble import Place
+from harness.execute.cache import cache_folder
+from harness.execute.comparison import compare
+from harness.execute.environment import environments
+from harness.plan.catalogue import Catalogue, catalogue
+from harness.plan.config import AXES
+from harness.plan.matrix import Plan, make_plan
+from harness.publish import trend
+from harness.publish.compare import Comparison, comparison
+from harness.publish.compare_records import read
+from harness.publish.live import view_for
+from harness.publish.trend import CANDIDATE, LATENCY, Candidate, Trend
+from harness.publish.trend_changes import HARNESS
+from harness.results import confirmations, store
+from harness.results.confirmations import Confirmation
+from harness.stats.changes import fewest_pairs
+from harness.stats.trend import CONFIRM_ALPHA
+
+
+@dataclasses.dataclass(frozen=True)
+class _Question:
+    """One candidate, and the runs whose state is brought back for its two sides."""
+
+    one: Trend
+    candidate: Candidate
+    before: str
+    after: str
+
+
+def confirm(arguments: argparse.Namespace, trends: Sequence[Trend]) -> bool:
+    """Measure the two sides of each candidate in turns and write down what came out; say whether a cell failed.
+
+    Candidates between the same two states are measured together, so that each environment is prepared once. A state
+    that cannot be brought back after all is told in a line, and its candidates stay.
+
+    Raises
+    ------
+    UserError : fewer pairs than the test needs.
+    """
+    require_sound(arguments)
+    fewest = fewest_pairs(CONFIRM_ALPHA)
+    if arguments.pairs < fewest:
+        raise UserError(f"--pairs {arguments.pairs}: want {fewest} or more to confirm a step at {CONFIRM_ALPHA:g}")
+    shipped, console, failed = catalogue(arguments.project), Console(stderr=True), False
+    for (before, after), questions in _questions(trends).items():
+        try:
+            compared, has_failed = _measure(arguments, shipped, before, after, questions)
+        except UserError as error:
+            console.print(Text(f"{before} against {after}: cannot be confirmed: {error}", style="red"), soft_wrap=True)
+            continue
+        failed |= has_failed
+        for question in questions:
+            answer = answered(question.one, compared, question.before, question.after)
+            confirmations.append(arguments.results, question.one.history.machine, answer)
+    return failed
+
+
+def _questions(trends: Sequence[Trend]) -> dict[tuple[str, str], list[_Question]]:
+    """Return the candidates that can be confirmed, by the texts of their sides."""
+    found = defaultdict(list)
+    for one in trends:
+        for candidate in one.candidates:
+            if candidate.status == CANDIDATE:
+                before, after = trend.sides(one, candidate)
+                # The code is brought back only where it differs: else today's measures both sides.
+                is_other = any(difference.kind == HARNESS for difference in candidate.differences)
+                texts = [f"{point.run}+rev:{point.harness['revision']}" if is_other else point.run
+                         for point in (before, after)]  # fmt: skip
+                found[texts[0], texts[1]].append(_Question(one, candidate, before.run, after.run))
+    return dict(found)
+
+
+def _measure(
+    arguments: argparse.Namespace, shipped: Catalogue, before: str, after: str, questions: Sequence[_Question]
+) -> tuple[Comparison, bool]:
+    place = Place(arguments.results, cache_folder())
+    plan = _plan(arguments, shipped, questions)
+    known = environments(shipped, place.cache)
+    resolved = [sides.resolve(sides.parse(text), plan, known, place) for text in (before, after)]
+    with view_for(Console(stderr=True)) as view:
+        view.note(f"confirming {len(questions)} candidates: {before} against {after}")
+        runs, counts = compare(resolved, place, view, begin_anew=arguments.new)
+    rule = dataclasses.replace(rule_of(arguments.results, runs[0], arguments.margin), alpha=CONFIRM_ALPHA)
+    compared = comparison(read(runs[0]), read(runs[1]), arguments.results, rule)
+    return compared, any(one.failed_cells or one.failed_invocations for one in counts)
+
+
+def _plan(arguments: argparse.Namespace, shipped: Catalogue, questions: Sequence[_Question]) -> Plan:
+    """Return the plan of the run after the step, of the cells in question, with as many blocks as pairs are wanted."""
+    header = store.read_run(store.find_run(arguments.results, questions[0].after))[0]
+    overrides = [text for text in header["overrides"] if not text.startswith("protocol.blocks=")]
+    plan = make_plan(shipped, [*overrides, f"protocol.blocks={arguments.pairs}"])
+    wanted = {question.one.history.labels[:-1] for question in questions}
+    cells = tuple(cell for cell in plan.cells if cell.labels[:-1] in wanted)
+    if not cells:
+        raise UserError(f"run {header['run']}: today's suite={plan.suite.name} has no such cell any more")
+    return dataclasses.replace(plan, cells=cells)
+
+
+def answered(one: Trend, compared: Comparison, before: str, after: str) -> Confirmation:
+    """Return what a comparison, whose second side is the one after the step, says about a trend's cell."""
+    role = one.metric
+    row = next((row for row in _rows(compared) if row["labels"] == one.history.labels[:-1]), None)
+    runs = tuple(run.name for run in compared.runs)
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    about = {"time": now, "cell": one.history.key, "metric": role, "before": before, "after": after, "runs": runs}
+    if row is None or not row[f"{role}_ratio"] > 0:
+        because = "the cell was not measured on both sides"
+        return Confirmation(**about, pairs=0, verdict="inconclusive", because=because, ratio=None, low=None, high=None)
+    # A comparison tells ratios of speeds, the second side's over the first's; of times they are upside down.
+    ends = [row[f"{role}_{name}"] for name in ("ratio_low", "ratio", "ratio_high")]
+    ends = [float(end) if end > 0 else None for end in ends]
+    if role == LATENCY:
+        ends = [None if end is None else 1 / end for end in reversed(ends)]
+    return Confirmation(
+        **about,
+        pairs=int(row[f"{role}_pairs"]),
+        verdict=row[f"{role}_verdict"],
+        because=row[f"{role}_reason"] or "",
+        ratio=ends[1],
+        low=ends[0],
+        high=ends[2],
+    )
+
+
+def _rows(compared: Comparison) -> Iterator[dict]:
+    for row in compared.rows.to_dict("records"):
+        yield {**row, "labels": tuple(str(row[axis]) for axis in AXES)[:-1]}

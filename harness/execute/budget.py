@@ -1,0 +1,93 @@
+"""Further blocks of a run whose protocol names a target and a budget: what harness.stats.budget wants, as slots."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.execute.schedule import Slot, one_group
+from harness.plan.cell import Cell, find_baseline
+from harness.plan.config import AXES, ProtocolConfig
+from harness.stats.budget import Group, History, Round, next_round
+
+if TYPE_CHECKING:
+    from harness.execute.session import Done
+
+_PLACES = {axis: place for place, axis in enumerate(AXES)}
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The comparison groups that share a protocol, and so its budget, with their cells by digest."""
+
+    protocol: ProtocolConfig
+    groups: tuple[Group, ...]
+    cells: Mapping[str, Cell]
+
+
+def pools(cells: Sequence[Cell], baseline: Mapping[str, str]) -> list[Pool]:
+    """Return one pool for each protocol with a target. A group without the suite's `baseline` has no speed-up."""
+    members: dict[str, list[Cell]] = {}
+    for cell in cells:
+        if cell.protocol.target_half_width is not None:
+            members.setdefault(cell.group, []).append(cell)
+    groups: dict[str, list[Group]] = {}
+    for group in members.values():
+        theirs = find_baseline(group, baseline, _names)
+        others = tuple(cell.digest for cell in group if cell != theirs)
+        if theirs is not None and others:
+            groups.setdefault(theirs.labels[-1], []).append(Group(theirs.digest, others, theirs.protocol.blocks))
+    by_digest = {cell.digest: cell for group in members.values() for cell in group}
+    return [Pool(by_digest[found[0].baseline].protocol, tuple(found), by_digest) for found in groups.values()]
+
+
+def _names(cell: Cell, axis: str) -> tuple[str, str]:
+    return cell.labels[_PLACES[axis]], getattr(cell, axis).name
+
+
+def next_slots(
+    pool: Pool, done: Done, is_closed: Callable[[Cell], bool], seed: int, scheduled: int
+) -> tuple[Round, list[Slot]] | None:
+    """Return the next further block of a pool and its slots in random order, or None when there is none to come.
+
+    Slots that were measured before an interruption are among them. `scheduled` is how many the schedule itself holds.
+    """
+    histories = {digest: _history(digest, done, is_closed(cell)) for digest, cell in pool.cells.items()}
+    protocol = pool.protocol
+    found = next_round(
+        pool.groups,
+        histories,
+        target=protocol.target_half_width,
+        budget_seconds=protocol.budget_seconds,
+        confidence=protocol.confidence,
+    )
+    if found is None:
+        return None
+    cells = [pool.cells[name] for name in found.cells]
+    earlier = sum(
+        block >= pool.cells[name].protocol.blocks
+        for name, block in done.invoked
+        if name in pool.cells and not (block == found.block and name in found.cells)
+    )
+    return found, one_group(cells, found.block, seed, scheduled + earlier)
+
+
+def line(pool: Pool, more: Round) -> str:
+    """Return one line on a further block that begins."""
+    target = pool.protocol.target_half_width
+    known = f"{100 * more.excess * target:.2g} %" if math.isfinite(more.excess) else "too few pairs"
+    group = pool.cells[more.group.baseline].group
+    return (
+        f"further block {more.block + 1} of {group}: {len(more.cells)} cells; half-width {known} of {100 * target:g} %"
+    )
+
+
+def _history(digest: str, done: Done, closed: bool) -> History:
+    return History(
+        levels=done.levels.get(digest, {}),
+        tried={block for name, block in done.invoked if name == digest},
+        seconds=done.seconds.get(digest, {}),
+        closed=closed,
+    )

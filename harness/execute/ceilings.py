@@ -1,0 +1,112 @@
+"""Instruction-set ceilings: how a cell's processes are kept below one, and whether the kernels that ran kept to it.
+
+A ceiling shows the kernels and the accuracy of an older generation of processors on a newer one. It does not show the
+older one's speed: caches, clocks and ports stay those of this host.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from harness.errors import StageError
+from harness.plan.cell import Cell
+from harness.plan.config import HostConfig
+
+#: The word that marks a host option as a ceiling, wherever a person reads it.
+CEILING = "ceiling"
+
+#: The last word of the name of a kernel whose library does not say which instruction set it used.
+UNKNOWN = "unknown"
+
+#: The stages of a cell's own artefact and figures. What cells share (data, FP32 checkpoint, metric) knows no ceiling.
+STAGES = ("quantize", "tune", "evaluate", "measure", "scenario", "instance")
+
+#: Ceiling -> what /proc/cpuinfo must name for it to lower anything or to change nothing.
+_NEEDS = {"avx2": "avx2", "avx512_core": "avx512f", "avx512_core_vnni": "avx512_vnni"}
+
+#: Instruction sets as the names of kernels spell them, the lowest first; those on one line are of one rank.
+_SETS = (
+    ("sse41", "sse42"),
+    ("avx",),
+    ("avx2",),
+    ("avx512", "avx512_core"),
+    ("avx2_vnni", "avx2_vnni_2", "avx512_vnni", "avx512_core_vnni"),
+    ("avx512_core_bf16",),
+    ("avx512_core_fp16",),
+    ("amx",),
+    ("avx10", "avx10_1", "avx10_1_512", "avx10_2", "avx10_2_512"),
+)
+_RANK = {name: rank for rank, names in enumerate(_SETS) for name in names}
+
+#: The longest name first, and none inside another word; underscores may be around it, as in ``jit_avx2_FP32``.
+_NAMED = re.compile(rf"(?<![a-z0-9])({'|'.join(sorted(_RANK, key=len, reverse=True))})(?![a-z0-9])")
+
+
+def ceiling(host: HostConfig) -> str | None:
+    """Return the instruction set that a cell's kernels may use at most; None for all that the host has."""
+    return None if host.isa in (None, "native") else host.isa
+
+
+def variables(cell: Cell) -> dict[str, str]:
+    """Return the environment variables that keep the cell's processes below its ceiling; none without a ceiling."""
+    return dict(cell.backend.isa_variables.get(ceiling(cell.host) or "", {}))
+
+
+def misfit(cell: Cell, isa: Sequence[str]) -> str | None:
+    """Return one line on why a cell's ceiling cannot be had, or None.
+
+    Parameters
+    ----------
+    isa : the instruction sets of the host, as /proc/cpuinfo spells them.
+    """
+    wanted = ceiling(cell.host)
+    if wanted is None:
+        return None
+    if wanted not in cell.backend.isa_variables:
+        because = cell.backend.isa_reason or f"backend.isa_variables has no variables for {wanted}"
+        return f"host.isa={wanted}: {because}"
+    if _NEEDS[wanted] not in isa:
+        return f"host.isa={wanted}: this host has no {_NEEDS[wanted]}, so it is below that ceiling already"
+    return None
+
+
+def highest(kernels: Iterable[str]) -> str | None:
+    """Return the highest instruction set that the names of `kernels` tell, in their words; None when none tells any."""
+    found = [name for kernel in kernels for name in _named(kernel)]
+    return max(found, key=_RANK.__getitem__, default=None)
+
+
+def told(kernels: Mapping[str, int]) -> str:
+    """Return the highest instruction set that `kernels` tell, and the libraries whose kernels tell none."""
+    silent = sorted(name.removesuffix(f" {UNKNOWN}") for name in kernels if name.endswith(f" {UNKNOWN}"))
+    return f"{highest(kernels) or 'none'}" + (f" (not told by {', '.join(silent)})" if silent else "")
+
+
+def require_held(cell: Cell, kernels: Mapping[str, int]) -> None:
+    """Raise unless the kernels that ran (name -> times) show that the cell's ceiling held.
+
+    Raises
+    ------
+    StageError : ``isa_ceiling`` when one ran above it, or when none tells its instruction set.
+    """
+    wanted = ceiling(cell.host)
+    if wanted is None:
+        return
+    above = sorted(name for name in kernels if max(map(_RANK.__getitem__, _named(name)), default=-1) > _RANK[wanted])
+    if above:
+        more = f" and {len(above) - 3} more" if len(above) > 3 else ""
+        raise StageError("isa_ceiling", f"host.isa={wanted}: ran above it: {', '.join(above[:3])}{more}")
+    if highest(kernels) is None:
+        raise StageError("isa_ceiling", f"host.isa={wanted}: no kernel that ran tells its instruction set")
+
+
+def label(text: str, isa: str | None) -> str:
+    """Return a host option's label `text` so that nobody takes a ceiling for a host: ``avx2 ceiling``."""
+    if isa in (None, "native"):
+        return text
+    return f"{text} {CEILING}" if text == isa else f"{text} ({isa} {CEILING})"
+
+
+def _named(kernel: str) -> list[str]:
+    return _NAMED.findall(kernel.lower())

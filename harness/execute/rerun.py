@@ -1,0 +1,172 @@
+"""Runs a recorded cell again: its configs as they were stored, in the environments of then, every hash checked."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import StageError
+from harness.execute.artefacts import Artefact, Artefacts
+from harness.execute.assemble import Place, assemble, make_header, own
+from harness.execute.environment import Environments
+from harness.execute.session import Counts
+from harness.execute.view import View
+from harness.plan.cell import Cell, Option, cell_from_dict
+from harness.plan.config import AXES
+from harness.plan.matrix import Plan
+from harness.plan.suite import Suite
+from harness.results import cells, store
+
+Record = Mapping[str, Any]
+
+#: Stages that a rerun makes again though the cache holds what they made: else it would compare that with itself.
+EVALUATION = frozenset({"evaluate", "score"})
+
+#: All stages: data, checkpoint and quantized model are made again too.
+EVERYTHING = EVALUATION | {"tokenise", "finetune", "quantize", "tune"}
+
+
+@dataclass
+class Anew(Artefacts):
+    """The artefacts of a cache, but for those of some stages, which are made again in a folder of their own."""
+
+    stages: frozenset[str] = EVALUATION
+    apart: Path = Path()
+    _apart: Artefacts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._apart = Artefacts(self.apart)
+
+    def ensure(self, stage: str, key: str, make: Callable[[Path], dict[str, Any]]) -> Artefact:
+        """Return the artefact as :meth:`Artefacts.ensure` does, from the folder that is its stage's."""
+        return self._apart.ensure(stage, key, make) if stage in self.stages else super().ensure(stage, key, make)
+
+    def scratch(self, stage: str, key: str) -> Path:
+        """Return a folder beside the artefact."""
+        return self._apart.scratch(stage, key) if stage in self.stages else super().scratch(stage, key)
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """What is run again: the run's records, and its cell and its baseline as the header has them.
+
+    `baseline` is None where there is none. `environments` are those of the stored locks.
+    """
+
+    records: Sequence[Record]
+    entry: Record
+    baseline: Record | None
+    plan: Plan
+    environments: Environments
+
+
+def open_rerun(records: Sequence[Record], wanted: str, environments: Environments, results: Path) -> Rerun:
+    """Return what running a recorded cell again takes.
+
+    Parameters
+    ----------
+    records : of the run, the header first.
+    wanted : the cell's key, or enough of its labels.
+    environments : today's.
+    results : the folder in which the locks of then are stored.
+
+    Raises
+    ------
+    UserError : no such cell.
+    StageError : ``bad_config``: this harness does not know a field of the cell's; ``missing_file``: a lock is not
+        there; ``damaged``: its hash does not check.
+    """
+    header = records[0]
+    entry = cells.the_one(header, wanted)
+    baseline = cells.baseline(header, entry)
+    plan = stored_plan(header, [entry] if baseline is None else [baseline, entry])
+    return Rerun(records, entry, baseline, plan, stored_environments(environments, header, plan.environments, results))
+
+
+def stored_plan(header: Record, entries: Sequence[Record]) -> Plan:
+    """Return a plan of some cells of a run, with the configs, labels and digests that its header has stored.
+
+    Raises
+    ------
+    StageError : ``bad_config``: a config has a field that this harness does not know.
+    """
+    built = tuple(_cell(header, entry) for entry in {entry["digest"]: entry for entry in entries}.values())
+    options = {option["digest"]: option for option in header["options"]}
+    chosen = {digest: options[digest] for entry in entries for digest in entry["options"]}
+    suite = header["suite"]
+    return Plan(
+        suite=Suite(suite["name"], suite["version"], axes={}, baseline=header["baseline"], seed=header["seed"]),
+        overrides=tuple(header["overrides"]),
+        options=tuple(_option(option, built) for option in chosen.values()),
+        cells=built,
+        excluded=(),
+    )
+
+
+def stored_environments(
+    environments: Environments, header: Record, names: Sequence[str], results: Path
+) -> Environments:
+    """Return the environments that a run was made in, from the locks that are stored beside it.
+
+    Raises
+    ------
+    StageError : ``missing_file``: a lock is not there; ``damaged``: it does not have the hash that the header names.
+    """
+    stored = {name: store.environment_file(results, name, header["environments"][name]) for name in names}
+    for name, path in stored.items():
+        if not path.is_file():
+            raise StageError("missing_file", f"environment {name}: its lock of then, {path}, is not there")
+    then = environments.with_locks(stored)
+    for name, path in stored.items():
+        wanted, found = header["environments"][name], then.lock_hash(name)
+        if found != wanted:
+            raise StageError(
+                "damaged",
+                f"environment {name}: {path} has the hash {found}, the record names {wanted}; it was edited, or python "
+                f"or no_deps in conf/environment/{name}.yaml have changed since",
+            )
+    return then
+
+
+def carry_out(rerun: Rerun, place: Place, view: View, stages: frozenset[str]) -> tuple[Path, Counts]:
+    """Run the cell and its baseline again as a run of its own, and return its file and what it holds.
+
+    An interrupted rerun is gone on with. `stages` are made again even where the cache holds what they made.
+    """
+    header = make_header(rerun.plan, rerun.environments, place, own())
+    original = rerun.records[0]
+    header |= {
+        "suite": dict(original["suite"]),
+        "rerun_of": {"run": original["run"], "cell_digest": rerun.entry["digest"]},
+    }
+    unfinished = store.unfinished(place.results, header)
+    if unfinished is None:
+        writer, lines = store.RunWriter.create(place.results, header), []
+    else:
+        writer, lines = store.RunWriter.resume(unfinished), store.read_run(unfinished)
+        view.note(f"going on with run {writer.run}: {len(lines)} records are there")
+    apart = place.cache / "reruns" / writer.run
+    artefacts = Anew(place.cache / "artefacts", stages=stages, apart=apart)
+    session = assemble(rerun.plan, rerun.environments, place, view, writer, lines, own(), artefacts=artefacts)
+    counts = session.run()
+    shutil.rmtree(apart, ignore_errors=True)
+    return writer.path, counts
+
+
+def _cell(header: Record, entry: Record) -> Cell:
+    try:
+        return cell_from_dict({**entry, **cells.configs(header, entry)})
+    except (KeyError, TypeError) as error:
+        code = header["harness"]
+        message = f"cell {entry['key']}: this harness has no field {error}; revision {code['revision']} made the record"
+        raise StageError("bad_config", message) from error
+
+
+def _option(option: Record, built: Sequence[Cell]) -> Option:
+    """Return a stored option; its config is that of a cell that has it."""
+    axis, label = option["axis"], option["label"]
+    config = next(getattr(cell, axis) for cell in built if cell.labels[list(AXES).index(axis)] == label)
+    return Option(axis, label, config, option["digest"])

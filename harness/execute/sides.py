@@ -1,0 +1,227 @@
+"""One side of a comparison, from what a person calls it to its cells, environments and code.
+
+::
+
+    SIDE = PART[+PART...]
+    PART = now | RUN | rev:GITREV | code:FOLDER | lock:NAME=FILE | with:PACKAGE==VERSION
+
+A stored run brings back its configs and its environments, from their locks; its measuring protocol and its code are
+today's, unless ``rev:`` or ``code:`` say otherwise. Without one, configs and environments are today's too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import StageError, UserError, nearest
+from harness.execute import code as codes
+from harness.execute import pins
+from harness.execute.assemble import Place
+from harness.execute.code import Code
+from harness.execute.environment import Environments
+from harness.plan.cell import Cell, Option, digest, from_dict
+from harness.plan.config import AXES
+from harness.plan.matrix import Plan, cell_of
+from harness.results import store
+from harness.results.record import Record
+
+PREFIXES = ("rev", "code", "lock", "with")
+
+#: A plus sign that begins another part; versions hold such signs too (2.12.1+cpu).
+_NEXT = re.compile(r"\+(?=now(?:\+|$)|(?:" + "|".join(PREFIXES) + r"):)")
+
+_PIN = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[^\s;*=]+)")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A side as a person names it: `base` is ``now`` or a stored run, `code` a part ``rev:`` or ``code:``.
+
+    `locks` maps an environment to another lock file, `with_pins` a package to another version.
+    """
+
+    label: str
+    base: str
+    code: str | None
+    locks: Mapping[str, Path]
+    with_pins: Mapping[str, str]
+
+    @property
+    def is_stored_run(self) -> bool:
+        """Whether the side is a stored run and nothing else, so that its records are its figures."""
+        return self.base != "now" and self.code is None and not self.locks and not self.with_pins
+
+
+@dataclass(frozen=True)
+class Side:
+    """What is run on one side: the plan of its cells, the environments it runs in, and the code its children run.
+
+    `run` is the stored run that it brings back, None where it is today's.
+    """
+
+    label: str
+    plan: Plan
+    environments: Environments
+    code: Code
+    run: Path | None = None
+
+
+def parse(text: str) -> Parts:
+    """Read a side as it stands on the command line.
+
+    Raises
+    ------
+    UserError : an unknown prefix, a part without what belongs to it, or two parts that exclude each other.
+    """
+    parts = _NEXT.split(text)
+    bases = [part for part in parts if part.partition(":")[0] not in PREFIXES]
+    if len(bases) > 1:
+        raise UserError(f"side {text}: {bases[0]} and {bases[1]} exclude each other; one run, or now")
+    code, locks, with_pins = None, {}, {}
+    for part in parts:
+        prefix, colon, rest = part.partition(":")
+        if colon and prefix not in PREFIXES and not Path(part).is_file():
+            raise UserError(f"side {text}: no kind of side '{prefix}:'{nearest(prefix, PREFIXES)}")
+        if not part or (prefix in PREFIXES and not rest):
+            raise UserError(f"side {text}: {part or 'a part'} is empty; want e.g. rev:HEAD~1 or with:torch==2.12.1")
+        if prefix in ("rev", "code"):
+            if code is not None:
+                raise UserError(f"side {text}: {code} and {part} exclude each other; one revision or folder of code")
+            code = part
+        elif prefix == "lock":
+            name, equals, file = rest.partition("=")
+            if not (name and equals and file):
+                raise UserError(f"side {text}: {part}: want lock:NAME=FILE, the name of an environment and its lock")
+            locks[name] = Path(file)
+        elif prefix == "with":
+            pin = _PIN.fullmatch(rest)
+            if pin is None:
+                raise UserError(f"side {text}: {part}: want with:PACKAGE==VERSION, e.g. with:torch==2.12.1")
+            with_pins[pins.normal(pin["name"])] = pin["version"]
+    return Parts(text, bases[0] if bases else "now", code, locks, with_pins)
+
+
+def resolve(parts: Parts, plan: Plan, environments: Environments, place: Place) -> Side:
+    """Return what is run on a side, beside the cells of `plan`.
+
+    Raises
+    ------
+    UserError : no such run, lock, revision or package; a run of other cells, or one whose environments or configs
+        cannot be brought back.
+    """
+    run, locks = None, dict(parts.locks)
+    if parts.base != "now":
+        run = store.find_run(place.results, parts.base)
+        header = store.read_run(run)[0]
+        plan = _plan_of(header, plan)
+        locks = {**_locks_of(header, plan, environments, place.results), **locks}
+    for name, file in parts.locks.items():
+        if name not in plan.environments:
+            raise UserError(
+                f"side {parts.label}: no cell runs in environment '{name}'{nearest(name, plan.environments)}"
+            )
+        if not file.is_file():
+            raise UserError(f"side {parts.label}: {file}: no such lock file")
+    environments = environments.with_locks(locks)
+    if parts.with_pins:
+        environments = environments.with_locks(_with(parts, plan, environments, place))
+    return Side(parts.label, plan, environments, _code(parts.code, place), run)
+
+
+def _code(part: str | None, place: Place) -> Code:
+    if part is None:
+        return codes.own()
+    prefix, _, rest = part.partition(":")
+    return codes.of_folder(Path(rest)) if prefix == "code" else codes.of_revision(rest, place.cache)
+
+
+def _locks_of(header: Record, plan: Plan, environments: Environments, results: Path) -> dict[str, Path]:
+    """Return the stored locks of a run, each of which is the one that its hash names."""
+    locks = {}
+    for name in plan.environments:
+        wanted = header["environments"].get(name)
+        if wanted is None:
+            raise UserError(f"run {header['run']}: it has no environment '{name}', which its cells run in today")
+        if wanted == environments.lock_hash(name):
+            continue
+        path = results / store.ENVIRONMENTS / f"{name}-{wanted}.txt"
+        if not path.is_file():
+            raise UserError(f"run {header['run']}: its lock {path} is not there, so {name} cannot be brought back")
+        there = environments.with_locks({name: path}).lock_hash(name)
+        if there != wanted:
+            raise UserError(
+                f"{path}: with the Python and no_deps of today's environment {name} it is {there}, so what run "
+                f"{header['run']} ran in cannot be brought back"
+            )
+        locks[name] = path
+    return locks
+
+
+def _with(parts: Parts, plan: Plan, environments: Environments, place: Place) -> dict[str, Path]:
+    """Return the locks in which the wanted pins stand in the place of their own, written below the cache."""
+    texts = {name: pins.lines(environments.lock_text(name)) for name in plan.environments}
+    try:
+        held = {pin.name for name, lines in texts.items() for pin in pins.pins(lines, name)}
+    except StageError as error:
+        raise UserError(f"side {parts.label}: {error.message}") from error
+    for package in parts.with_pins:
+        if package not in held:
+            where = ", ".join(plan.environments)
+            raise UserError(f"side {parts.label}: no lock of {where} pins '{package}'{nearest(package, held)}")
+    locks = {}
+    for name, lines in texts.items():
+        replaced = [_replaced(line, parts.with_pins) for line in lines]
+        if replaced != lines:
+            text = "".join(f"{line}\n" for line in replaced)
+            path = place.cache / "locks" / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            locks[name] = path
+    if not locks:
+        given = ", ".join(f"{name}=={version}" for name, version in parts.with_pins.items())
+        raise UserError(f"side {parts.label}: every lock pins {given} already")
+    return locks
+
+
+def _replaced(line: str, versions: Mapping[str, str]) -> str:
+    found = next(iter(pins.pins([line], "lock")), None)
+    if found is None or found.name not in versions:
+        return line
+    return f"{found.name}=={versions[found.name]}"
+
+
+def _plan_of(header: Record, plan: Plan) -> Plan:
+    """Return the plan of those of a run's cells that `plan` has too, with its own protocol: `plan`'s order and keys."""
+    stored = {entry["digest"]: entry for entry in header["options"]}
+    entries = {tuple(entry["labels"][:-1]): entry for entry in header["cells"]}
+    own = {(option.axis, option.label): option for option in plan.options}
+    cells: list[Cell] = []
+    options: dict[tuple[str, str], Option] = {}
+    for cell in plan.cells:
+        entry = entries.get(cell.labels[:-1])
+        if entry is None:
+            continue
+        chosen = [_option(stored[one], header["run"]) for one in entry["options"][:-1]]
+        chosen.append(own[list(AXES)[-1], cell.labels[-1]])
+        options |= {(option.axis, option.label): option for option in chosen}
+        cells.append(cell_of(chosen))
+    if not cells:
+        raise UserError(
+            f"run {header['run']}: none of its cells is in the plan of suite={plan.suite.name}; "
+            f"its own are of suite={header['suite']['name']}"
+        )
+    return dataclasses.replace(plan, cells=tuple(cells), options=tuple(options.values()), excluded=())
+
+
+def _option(entry: Record, run: str) -> Option:
+    axis, config = entry["axis"], entry["config"]
+    try:
+        built = from_dict(AXES[axis], config)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"run {run}: its {axis} {entry['label']} has a field that is no more: {error}") from error
+    return Option(axis, entry["label"], built, digest([axis, built]))

@@ -1,0 +1,173 @@
+"""The records of two runs, side by side: which cells both have, their invocations in pairs, their accuracies' rows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from harness.execute import pins
+from harness.results import store
+from harness.stats.changes import Subject
+from harness.stats.disturbance import Invocation, foreign_share
+
+Record = Mapping[str, Any]
+
+#: Two invocations with more between them than this, such as an interruption, are no pair.
+PAIR_GAP_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One side's records, by what they are about."""
+
+    header: Record
+    lines: Sequence[Record]
+    datasets: dict[str, Record] = field(default_factory=dict)
+    accuracy: dict[str, Record] = field(default_factory=dict)
+    invocations: dict[str, dict[int, Record]] = field(default_factory=lambda: defaultdict(dict))
+    failures: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def name(self) -> str:
+        """The run's id."""
+        return self.header["run"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell that both runs have: its labels, its key and configs, and its digest in each."""
+
+    key: str
+    labels: tuple[str, ...]
+    digests: tuple[str, str]
+    configs: Mapping[str, Mapping[str, Any]]
+
+
+def read(path: Path) -> Run:
+    """Return a run's records by what they are about.
+
+    Raises
+    ------
+    UserError : no such file, or a damaged one.
+    """
+    lines = store.read_run(path)
+    run = Run(lines[0], lines)
+    for line in lines:
+        kind = line["type"]
+        if kind == "dataset":
+            run.datasets[line["tokenised"]] = line
+        elif kind == "accuracy":
+            run.accuracy[line["cell_digest"]] = line
+        elif kind == "invocation":
+            run.invocations[line["cell_digest"]][line["block"]] = line
+        elif kind == "failure":
+            run.failures[line["cell_digest"]].append(f"{line['stage']}: {line['kind']}: {line['message']}")
+    return run
+
+
+def mode_of(one: Run, other: Run) -> str:
+    """Return how two runs can be compared: interleaved, stored (of one host, one after the other) or hosts."""
+    if one.header["host"] != other.header["host"]:
+        return "hosts"
+    compared = one.header.get("comparison"), other.header.get("comparison")
+    if None not in compared and compared[0]["other"] == other.name and compared[1]["other"] == one.name:
+        return "interleaved"
+    return "stored"
+
+
+def matched(one: Run, other: Run) -> tuple[list[Cell], tuple[str, ...]]:
+    """Return the cells that both have, by key or else by all labels but the protocol's, and the keys of the others."""
+    theirs = {entry["key"]: entry for entry in other.header["cells"]}
+    short = defaultdict(list)
+    for entry in other.header["cells"]:
+        short[tuple(entry["labels"][:-1])].append(entry)
+    options = {option["digest"]: option for option in one.header["options"]}
+    cells, rest = [], []
+    for entry in one.header["cells"]:
+        near = short[tuple(entry["labels"][:-1])]
+        partner = theirs.get(entry["key"]) or (near[0] if len(near) == 1 else None)
+        if partner is None:
+            rest.append(entry["key"])
+            continue
+        configs = {options[each]["axis"]: options[each]["config"] for each in entry["options"]}
+        digests = (entry["digest"], partner["digest"])
+        cells.append(Cell(entry["key"], tuple(entry["labels"]), digests, configs))
+    taken = {cell.digests[1] for cell in cells}
+    rest += [entry["key"] for entry in other.header["cells"] if entry["digest"] not in taken]
+    return cells, tuple(rest)
+
+
+def _series(invocation: Record, role: str) -> Record | None:
+    return next((series for series in invocation["series"] if series["role"] == role), None)
+
+
+def subject_of(cell: Cell, runs: Sequence[Run], role: str, root: Path, mode: str) -> Subject | None:
+    """Return both sides' invocations of one series; None where a side has none of the same shape."""
+    sides = []
+    for run, digest in zip(runs, cell.digests, strict=True):
+        sides.append({block: line for block, line in run.invocations[digest].items() if _series(line, role)})
+    shapes = [
+        {(series["batch_size"], series["sequence_length"]) for line in side.values() if (series := _series(line, role))}
+        for side in sides
+    ]
+    if len(shapes[0]) != 1 or shapes[0] != shapes[1]:
+        return None
+    if mode == "interleaved":
+        together = [block for block in sides[0] if block in sides[1] and _adjacent(sides[0][block], sides[1][block])]
+        sides = [{block: side[block] for block in together} for side in sides]
+    one, other = ({block: _invocation(line, role) for block, line in side.items()} for side in sides)
+    environment = cell.configs["backend"]["environment"]
+    return Subject(one, other, environment, _same_numpy(runs, environment, root))
+
+
+def _adjacent(one: Record, other: Record) -> bool:
+    """Say whether two invocations followed each other: an interruption may lie between the halves of a pair."""
+    times = [(datetime.fromisoformat(line["time"]), line["wall_seconds"]) for line in (one, other)]
+    (first, _), (second, seconds) = sorted(times)
+    return (second - first).total_seconds() - seconds <= PAIR_GAP_SECONDS
+
+
+def _invocation(line: Record, role: str) -> Invocation:
+    control = line["control"]
+    series = _series(line, role)
+    assert series is not None
+    return Invocation(
+        level_ns=float(median(series["latency_ns"])),
+        gemm_ns=float(median(control["gemm_ns"])),
+        stream_ns=float(median(control["stream_ns"])),
+        foreign_share=foreign_share(line["system"]["before"], line["system"]["after"], len(line["cores"])),
+    )
+
+
+def _same_numpy(runs: Sequence[Run], environment: str, root: Path) -> bool:
+    """Say whether the control's products of both sides were made by the same NumPy."""
+    hashes = [run.header["environments"].get(environment) for run in runs]
+    if hashes[0] == hashes[1]:
+        return True
+    versions = [versions_of(root, environment, lock).get("numpy") for lock in hashes]
+    return versions[0] is not None and versions[0] == versions[1]
+
+
+def versions_of(root: Path, environment: str, lock: str | None) -> dict[str, str]:
+    """Return package -> version of a stored lock; nothing where it is not stored."""
+    path = root / store.ENVIRONMENTS / f"{environment}-{lock}.txt"
+    if not path.is_file():
+        return {}
+    return {pin.name: pin.version for pin in pins.pins(pins.lines(path.read_text()), path.name)}
+
+
+def references_of(lines: Sequence[Record], runs: Sequence[Run]) -> Sequence[float] | None:
+    """Return the true values of the rows that both sides were evaluated on; None where these are not the same."""
+    datasets = [run.datasets.get(line["tokenised"]) for line, run in zip(lines, runs, strict=True)]
+    if None in datasets or lines[0]["rows"] != lines[1]["rows"]:
+        return None
+    if datasets[0]["fingerprints"]["evaluation"] != datasets[1]["fingerprints"]["evaluation"]:
+        return None
+    references = [dataset["references"][: line["rows"]] for dataset, line in zip(datasets, lines, strict=True)]
+    whole = all(len(references[0]) == len(line["predictions"]) for line in lines)
+    return references[0] if references[0] == references[1] and whole else None

@@ -1,0 +1,155 @@
+"""A comparison for people: a table on the terminal, and the same as CSV and Markdown."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.errors import UserError
+from harness.plan.config import AXES
+from harness.publish import compare_words as words
+from harness.publish.compare import COLUMNS, ROLES, Comparison
+from harness.publish.numbers import ends, is_known, number
+from harness.publish.rows import GROUP
+
+_COLOURS = {
+    "slower": "red",
+    "worse": "red",
+    "faster": "green",
+    "better": "green",
+    "inconclusive": "yellow",
+    "failed": "red",
+}
+
+#: A ratio needs this many decimals to show a change of one in a thousand.
+_PLACES = 3
+
+
+@dataclass(frozen=True)
+class Line:
+    """One measure of one cell, as text."""
+
+    cell: str
+    measure: str
+    a: str
+    b: str
+    change: str
+    verdict: str
+
+
+HEADINGS = ("cell", "measure", "A", "B", "B to A", "verdict")
+
+
+def show(compared: Comparison, root: Path, console: Console) -> None:
+    """Print what is compared, a line for each measure of each cell, and a sentence a change."""
+    for line in words.heading(compared, root):
+        console.print(Text(line), soft_wrap=True)
+    for title, lines in _groups(compared):
+        console.print()
+        console.print(Text(title, style="bold"), soft_wrap=True)
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+        for heading, side in zip(HEADINGS, _SIDES, strict=True):
+            table.add_column(Text(heading), overflow="fold", justify=side, no_wrap=heading != "cell")
+        for line in _spread(lines):
+            *texts, verdict = dataclasses.astuple(line)
+            table.add_row(*map(Text, texts), Text(verdict, style=_COLOURS.get(verdict, "")))
+        console.print(table)
+    for sentence in words.sentences(compared):
+        console.print(Text(sentence), soft_wrap=True)
+
+
+def write(compared: Comparison, root: Path, folder: Path) -> list[Path]:
+    """Write the comparison as CSV (every column of :data:`~harness.publish.compare.COLUMNS`) and as Markdown.
+
+    Raises
+    ------
+    UserError : the folder cannot be written.
+    """
+    paths = [folder / f"{name_of(compared)}.{suffix}" for suffix in ("csv", "md")]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        compared.rows.astype(COLUMNS).to_csv(paths[0], index=False, lineterminator="\n")
+        paths[1].write_text(markdown(compared, root), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{folder}: the comparison cannot be written: {error.strerror or error}") from error
+    return paths
+
+
+def name_of(compared: Comparison) -> str:
+    """Return what the files of a comparison are called: its runs, joined."""
+    return "compare-" + "-with-".join(run.name for run in reversed(compared.runs))
+
+
+def markdown(compared: Comparison, root: Path) -> str:
+    """Return the comparison as Markdown."""
+    text = [f"- {_escaped(line)}" for line in words.heading(compared, root)]
+    for title, lines in _groups(compared):
+        cells = [[_escaped(text) for text in dataclasses.astuple(line)] for line in lines]
+        body = pd.DataFrame(cells, columns=list(HEADINGS), dtype=object)
+        table = body.to_markdown(index=False, disable_numparse=True, colalign=_SIDES)
+        text += ["", f"### {_escaped(title)}", "", table]
+    return "\n".join([*text, "", *(f"- {_escaped(line)}" for line in words.sentences(compared))]) + "\n"
+
+
+_SIDES = ("left", "left", "right", "right", "right", "left")
+
+
+def _groups(compared: Comparison) -> Iterator[tuple[str, list[Line]]]:
+    """Yield each comparison group's title and lines, in the order of their first cells."""
+    rows = compared.rows
+    titled = [axis for axis in GROUP if axis in ("model", "task") or rows[axis].nunique() > 1]
+    named = [axis for axis in AXES if axis not in GROUP and (axis == "approach" or rows[axis].nunique() > 1)]
+    for _, group in rows.groupby(list(GROUP), sort=False, dropna=False):
+        lines: list[Line] = []
+        for _, row in group.iterrows():
+            name = "/".join(str(row[axis]) for axis in named)
+            for line in _lines(row, compared.mode):
+                lines.append(dataclasses.replace(line, cell=name))
+                name = ""  # only the first line of a cell has its name
+        yield " / ".join(str(group.iloc[0][axis]) for axis in titled), lines
+
+
+def _spread(lines: list[Line]) -> Iterator[Line]:
+    """Yield the lines with a cell's name over as many of them as it has parts: a terminal is narrow."""
+    rest: list[str] = []
+    for place, line in enumerate(lines):
+        if line.cell:
+            rest = line.cell.split("/")
+        is_last = place + 1 == len(lines) or bool(lines[place + 1].cell)
+        taken, rest = (rest, []) if is_last else (rest[:1], rest[1:])
+        yield dataclasses.replace(line, cell="/".join(taken) + "/" * bool(rest))
+
+
+def _lines(row: pd.Series, mode: str) -> Iterator[Line]:
+    for role in ROLES:
+        if is_known(row[f"{role}_verdict"]):
+            interval = ends(row[f"{role}_ratio_low"], row[f"{role}_ratio_high"], _PLACES)
+            change = f"{number(row[f'{role}_ratio'], _PLACES, 'x')} {interval}".strip()
+            if mode == "hosts":
+                measure, sides = "speed-up", [number(row[f"{side}_speedup"], 2, "x") for side in "ab"]
+            else:
+                measure = f"ms, batch {row[f'{role}_batch']:.0f}"
+                sides = [number(row[f"{side}_{role}_ms"], 2) for side in "ab"]
+            yield Line("", measure, *sides, change, row[f"{role}_verdict"])
+    if is_known(row["accuracy_verdict"]):
+        interval = ends(row["difference_low"], row["difference_high"], _PLACES, signed=True)
+        change = f"{number(row['difference'], _PLACES, signed=True)} {interval}".strip()
+        sides = [number(row[f"{side}_value"], _PLACES) for side in "ab"]
+        yield Line("", row["metric"], *sides, change, row["accuracy_verdict"])
+    for side in "ab":
+        if row[f"{side}_failed"] is not None:
+            yield Line("", f"side {side.upper()}", "", "", "", "failed")
+
+
+def _escaped(text: str) -> str:
+    for mark in ("\\", "|", "<", "*", "_", "`", "["):
+        text = text.replace(mark, "\\" + mark)
+    return text

@@ -1,0 +1,182 @@
+"""What a comparison says in words: what is compared, what differs, and one sentence for each change."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness.plan.config import AXES
+from harness.publish.compare import ROLES, Comparison
+from harness.publish.compare_records import Run, versions_of
+from harness.publish.numbers import is_known
+from harness.results import store
+
+_MODES = {
+    "interleaved": "measured in turns (A B B A) on one host, compared pair by pair",
+    "stored": "stored runs of one host that were not measured in turns: nothing can be called equivalent, and changed "
+    "only what exceeds the host's floor and drift",
+    "hosts": "stored runs of two hosts: ratios of speed-ups over each run's own baseline, and accuracies",
+}
+
+#: So many differing packages or fields are named one by one.
+_NAMED = 12
+
+_CHANGED = ("faster", "slower", "better", "worse")
+
+
+def heading(compared: Comparison, root: Path) -> Iterator[str]:
+    """Yield the lines above the table: the sides, how they are compared, and what differs between them."""
+    for name, run in zip("AB", compared.runs, strict=True):
+        yield f"{name}: {_side(run)}; {store.host_line(root, run.header['host'])}"
+    yield f"{_MODES[compared.mode]}; change: B over A"
+    rule = compared.rule
+    if compared.mode != "hosts":
+        known = "none known: 'harness aa' tells it" if rule.floor is None else f"{rule.floor:.2%}"
+        drift = f", its drift {rule.drift:.2%}" if rule.drift is not None and compared.mode == "stored" else ""
+        yield f"this host's floor: {known}{drift}; margin of equivalence: {rule.margin:.2%}"
+    yield from differences(compared, root)
+    if compared.unmatched:
+        yield f"{len(compared.unmatched)} cells are in one run only, e.g. {compared.unmatched[0]}"
+
+
+def differences(compared: Comparison, root: Path) -> Iterator[str]:
+    """Yield what differs between the sides: code, packages, configs, and hosts field by field."""
+    one, other = compared.runs
+    codes = [_code(run) for run in (one, other)]
+    if codes[0] != codes[1]:
+        yield f"code: {codes[0]} -> {codes[1]}"
+    for name in one.header["environments"]:
+        locks = [run.header["environments"].get(name) for run in (one, other)]
+        if None not in locks and locks[0] != locks[1]:
+            yield f"environment {name}: {_listed(_changed(*(versions_of(root, name, lock) for lock in locks)))}"
+    configs = _changed_configs(one, other)
+    if configs:
+        yield f"configs: {_listed(configs)}"
+    if one.header["host"] != other.header["host"]:
+        described = [store.read_host(root, run.header["host"]) for run in (one, other)]
+        if None in described:
+            yield "hosts: one of them is not described below hosts/"
+        else:
+            for line in _changed(*(dict(_leaves(host)) for host in described)):
+                yield f"host {line}"
+
+
+def sentences(compared: Comparison) -> Iterator[str]:
+    """Yield one sentence for each change, then what the others are."""
+    several = [axis for axis in AXES if axis in ("task", "approach") or compared.rows[axis].nunique() > 1]
+    for _, row in compared.rows.iterrows():
+        name = "/".join(str(row[axis]) for axis in several)
+        for role in ROLES:
+            if row[f"{role}_verdict"] in _CHANGED:
+                yield f"{name}: {_speed(row, role, compared.mode)}"
+        if row["accuracy_verdict"] in _CHANGED:
+            yield f"{name}: {_accuracy(row)}"
+        for side in "ab":
+            if row[f"{side}_failed"] is not None:
+                yield f"{name}: side {side.upper()} failed: {row[f'{side}_failed']}"
+    yield from _summary(compared)
+
+
+def _summary(compared: Comparison) -> Iterator[str]:
+    words = [word for role in ROLES for word in compared.rows[f"{role}_verdict"].dropna()]
+    if words:
+        yield f"Speed, {len(words)} comparisons: {_counted(words)}."
+    reasons = [
+        reason
+        for role in ROLES
+        for reason, word in zip(compared.rows[f"{role}_reason"], compared.rows[f"{role}_verdict"], strict=True)
+        if word == "inconclusive" and reason
+    ]
+    for reason, count in Counter(reasons).most_common():
+        yield f"Inconclusive ({count}): {reason}."
+    words = list(compared.rows["accuracy_verdict"].dropna())
+    if words:
+        yield f"Accuracy, {len(words)} cells: {_counted(words)}."
+
+
+def _speed(row: pd.Series, role: str, mode: str) -> str:
+    verdict, ratio = row[f"{role}_verdict"], row[f"{role}_ratio"]
+    low, high = row[f"{role}_ratio_low"], row[f"{role}_ratio_high"]
+    if mode == "hosts":
+        return (
+            f"the speed-up over the baseline is {ratio:.3f} times A's [{low:.3f}, {high:.3f}], "
+            f"{row['b_speedup']:.2f}x after {row['a_speedup']:.2f}x"
+        )
+    # Of a time, for that is what is measured; the ratio is of speeds.
+    change, ends = 1 / ratio - 1, sorted((1 / low - 1, 1 / high - 1))
+    rises = "longer" if change > 0 else "shorter"
+    text = (
+        f"{verdict}: {'latency' if role == 'latency' else 'time'} at batch {row[f'{role}_batch']:.0f} is "
+        f"{abs(change):.1%} {rises} [{ends[0]:+.1%}, {ends[1]:+.1%}], {row[f'a_{role}_ms']:.3g} ms -> "
+        f"{row[f'b_{role}_ms']:.3g} ms"
+    )
+    pairs = f", {row[f'{role}_pairs']:.0f} pairs" if mode == "interleaved" else f"; {row[f'{role}_reason']}"
+    return text + pairs
+
+
+def _accuracy(row: pd.Series) -> str:
+    low, high = row["difference_low"], row["difference_high"]
+    ends = f" [{low:+.4f}, {high:+.4f}]" if is_known(low) and is_known(high) else ""
+    moved = f", {row['broken']:.0f} rows broken and {row['fixed']:.0f} fixed" if is_known(row["broken"]) else ""
+    return (
+        f"{row['accuracy_verdict']}: {row['metric']} {row['a_value']:.4f} -> {row['b_value']:.4f}, "
+        f"{row['difference']:+.4f}{ends}{moved}"
+    )
+
+
+def _counted(words: list[str]) -> str:
+    return ", ".join(f"{count} {word}" for word, count in Counter(words).most_common())
+
+
+def _side(run: Run) -> str:
+    label = (run.header.get("comparison") or {}).get("label")
+    return f"{label}, run {run.name}" if label else f"run {run.name}"
+
+
+def _code(run: Run) -> str:
+    code = run.header["harness"]
+    text = f"harness {code['version']}"
+    text += f" at {code['revision'][:12]}" if code["revision"] else ""
+    return text + (" with uncommitted changes" if code["dirty"] else "")
+
+
+def _changed_configs(one: Run, other: Run) -> list[str]:
+    """Return the fields that differ between options of one axis and label."""
+    sides = [
+        {(entry["axis"], entry["label"]): entry["config"] for entry in run.header["options"]} for run in (one, other)
+    ]
+    lines = []
+    for axis, label in sides[0].keys() & sides[1].keys():
+        pair = [dict(_leaves(side[axis, label])) for side in sides]
+        lines += [f"{axis} {label}: {line}" for line in _changed(*pair)]
+    return sorted(lines)
+
+
+def _changed(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    names = sorted(one.keys() | other.keys())
+    return [
+        f"{name}: {one.get(name, 'none')} -> {other.get(name, 'none')}"
+        for name in names
+        if one.get(name) != other.get(name)
+    ]
+
+
+def _listed(lines: list[str]) -> str:
+    more = f" and {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
+    return (", ".join(lines[:_NAMED]) or "another lock") + more
+
+
+def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the path and value of each field of nested objects; a list is one value, but for one of objects."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _leaves(item, f"{prefix}.{name}" if prefix else str(name))
+    elif isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+        for place, item in enumerate(value):
+            yield from _leaves(item, f"{prefix}[{place}]")
+    else:
+        yield prefix, value

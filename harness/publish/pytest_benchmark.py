@@ -1,0 +1,204 @@
+"""A run's cells in the form of pytest-benchmark's JSON, which its compare, its histogram and CI actions read.
+
+A round is an invocation and its time the invocation's median, because iterations inside one process are not
+independent: pytest-benchmark's median is then the p50 of our tables, and its spread is that between processes.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError
+from harness.plan.config import AXES
+from harness.results import cells
+from harness.stats import estimate
+
+Record = Mapping[str, Any]
+
+#: The version of pytest-benchmark whose fields these are.
+VERSION = "5.3.1"
+
+#: Of the interpreter that times; pytest-benchmark's is its own, ours is each environment's and stands in its lock.
+_INTERPRETER = (
+    *("python_compiler", "python_implementation", "python_implementation_version", "python_version", "python_build"),
+)
+
+
+def document(records: Sequence[Record], host: Record | None, wanted: str | None = None) -> dict[str, Any]:
+    """Return the benchmarks of a run: one for each timed series (latency, throughput) of each cell that was measured.
+
+    Parameters
+    ----------
+    records : of one run, the header first.
+    host : the description of its host, None where none is stored.
+    wanted : a cell's key or some of its labels; None for all cells.
+
+    Raises
+    ------
+    UserError : no such cell, or none was measured.
+    """
+    header = records[0]
+    entries = header["cells"] if wanted is None else cells.some(header, wanted)
+    invocations: dict[str, list[Record]] = defaultdict(list)
+    for line in records:
+        if line["type"] == "invocation":
+            invocations[line["cell_digest"]].append(line)
+    found = [one for entry in entries for one in _benchmarks(header, entry, invocations[entry["digest"]])]
+    if not found:
+        which = "no cell" if wanted is None else f"cell {wanted}: none"
+        raise UserError(f"run {header['run']}: {which} was measured yet; want at least one invocation")
+    return {
+        "machine_info": _machine(header["host"], host or {}),
+        "commit_info": _commit(header["harness"]),
+        "benchmarks": found,
+        "datetime": header["time"],
+        "version": VERSION,
+    }
+
+
+def write(content: Mapping[str, Any], path: Path) -> None:
+    """Write a document as pytest-benchmark itself does: ASCII, four spaces.
+
+    Raises
+    ------
+    UserError : the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, indent=4, allow_nan=False))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def summary(data: Sequence[float]) -> dict[str, Any]:
+    """Return pytest-benchmark's statistics of at least one positive time in seconds, by its own definitions.
+
+    Quartiles are the medians of both halves, and for an odd number of rounds between those with and without the median
+    (method 3 of Wikipedia's article "Quartile"). Outliers are beyond one standard deviation of the mean, and beyond 1.5
+    interquartile ranges of the quartiles (J. W. Tukey, Exploratory Data Analysis, 1977).
+    """
+    ordered, rounds = sorted(data), len(data)
+    mean, total = statistics.mean(data), sum(data)
+    spread = statistics.stdev(data) if rounds > 1 else 0
+    first, third = _quartiles(ordered)
+    low, high = first - 1.5 * (third - first), third + 1.5 * (third - first)
+    beyond = _outside(ordered, mean - spread, mean + spread), _outside(ordered, low, high)
+    return {
+        "min": ordered[0],
+        "max": ordered[-1],
+        "mean": mean,
+        "stddev": spread,
+        "rounds": rounds,
+        "median": statistics.median(data),
+        "iqr": third - first,
+        "q1": first,
+        "q3": third,
+        "iqr_outliers": beyond[1],
+        "stddev_outliers": beyond[0],
+        "outliers": f"{beyond[0]};{beyond[1]}",
+        "ld15iqr": ordered[bisect_left(ordered, low)],
+        "hd15iqr": ordered[bisect_right(ordered, high) - 1],
+        "ops": rounds / total,
+        "total": total,
+        "data": list(data),
+    }
+
+
+def _benchmarks(header: Record, entry: Record, invocations: Sequence[Record]) -> list[dict[str, Any]]:
+    series: dict[str, list[Record]] = defaultdict(list)
+    for line in sorted(invocations, key=lambda line: line["block"]):
+        for one in line["series"]:
+            series[one["role"]].append(one)
+    return [_benchmark(header, entry, role, timed) for role, timed in series.items()]
+
+
+def _benchmark(header: Record, entry: Record, role: str, series: Sequence[Record]) -> dict[str, Any]:
+    configs = cells.configs(header, entry)
+    labels = dict(zip(AXES, entry["labels"], strict=True))
+    name = f"{entry['key']}[{role}]"
+    medians = [estimate.percentiles(one["latency_ns"], (50,))[0] / 1e9 for one in series]
+    batch = series[0]["batch_size"]
+    environment = configs["backend"]["environment"]
+    return {
+        "group": "/".join((labels["model"], labels["task"], labels["host"], labels["protocol"], role)),
+        "name": name,
+        "fullname": name,
+        "params": {**labels, "series": role},
+        "param": "-".join((*entry["labels"], role)),
+        "extra_info": {
+            "run": header["run"],
+            "cell_digest": entry["digest"],
+            "environment": environment,
+            "environment_lock": header["environments"].get(environment),
+            "batch_size": batch,
+            "sequence_length": series[0]["sequence_length"],
+            "rows_per_second": statistics.median(batch / seconds for seconds in medians),
+        },
+        "options": {
+            "disable_gc": True,
+            "timer": "perf_counter_ns",
+            "min_rounds": configs["protocol"]["blocks"],
+            "max_time": configs["protocol"]["measure_seconds"],
+            "min_time": 0,
+            "warmup": True,
+        },
+        "stats": summary(medians) | {"iterations": min(len(one["latency_ns"]) for one in series)},
+    }
+
+
+def _machine(fingerprint: str, host: Record) -> dict[str, Any]:
+    cpu = {
+        "vendor_id_raw": host.get("vendor"),
+        "brand_raw": host.get("model_name"),
+        "family": host.get("family"),
+        "model": host.get("model"),
+        "stepping": host.get("stepping"),
+        "count": host.get("logical_cpus"),
+        "flags": host.get("isa", []),
+    }
+    return {
+        "node": fingerprint,
+        "processor": host.get("model_name"),
+        "machine": "x86_64",
+        **dict.fromkeys(_INTERPRETER),
+        "release": host.get("kernel"),
+        "system": "Linux",
+        "cpu": {name: value for name, value in cpu.items() if value is not None},
+    }
+
+
+def _commit(code: Record) -> dict[str, Any]:
+    return {
+        "id": code["revision"] or "unversioned",
+        "time": None,
+        "author_time": None,
+        "dirty": bool(code["dirty"]),
+        "project": "lowp-harness",
+        "branch": "(unknown)",
+    }
+
+
+def _quartiles(ordered: Sequence[float]) -> tuple[float, float]:
+    """Return the first and third quartile of sorted values."""
+    rounds = len(ordered)
+    if rounds == 1:
+        return ordered[0], ordered[0]
+    if rounds % 2 == 0:
+        half = rounds // 2
+        return statistics.median(ordered[:half]), statistics.median(ordered[half:])
+    quarter, rest = divmod(rounds, 4)
+    if rest == 1:
+        first = 0.25 * ordered[quarter - 1] + 0.75 * ordered[quarter]
+        return first, 0.75 * ordered[3 * quarter] + 0.25 * ordered[3 * quarter + 1]
+    first = 0.75 * ordered[quarter] + 0.25 * ordered[quarter + 1]
+    return first, 0.25 * ordered[3 * quarter + 1] + 0.75 * ordered[3 * quarter + 2]
+
+
+def _outside(values: Sequence[float], low: float, high: float) -> int:
+    return sum(value < low or value > high for value in values)

@@ -1,0 +1,230 @@
+"""Hardware generations beside each other: cells x hosts, with each run's own speed-ups and accuracy differences.
+
+Absolute times of two hosts say nothing about a cell; its speed-up over the same run's baseline does. A ceiling on the
+instruction set is a column of its own, and is called one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize, TwoSlopeNorm
+from matplotlib.figure import Figure
+
+from harness.errors import UserError
+from harness.plan.config import AXES
+from harness.publish import numbers
+from harness.publish.rows import rows as rows_of
+from harness.publish.tables import _escaped as escaped
+from harness.publish.trend_picture import save
+from harness.results import store
+from harness.results.history import History
+
+#: Columns of the CSV: one row a cell and column of the matrix. `bits` is a letter a different sum of logits.
+COLUMNS = (
+    "cell", "host", "fingerprint", "ceiling", "run", "status", "speedup", "speedup_low", "speedup_high", "metric",
+    "value", "difference", "difference_low", "difference_high", "artefact", "logits_sha256", "bits",
+)  # fmt: skip
+
+_HOST_AXIS = list(AXES).index("host")
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """`rows` are cells without their host axis, `columns` hosts with their ceiling, `values` what :data:`COLUMNS` say.
+
+    `values` maps (row, column) to one row of the CSV; where a cell was never measured there is none.
+    """
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: Mapping[tuple[str, str], Mapping[str, Any]]
+
+
+def matrix(root: Path, histories: Sequence[History]) -> Matrix:
+    """Return the newest figures of each cell on each host.
+
+    Parameters
+    ----------
+    root : the folder of results.
+    histories : the cells to show, of all hosts.
+    """
+    newest: dict[tuple[str, str], tuple[str, History]] = {}
+    for history in histories:
+        measured = [point for point in history.points if point.latency_ns or point.evaluation]
+        if measured:
+            place = _row_of(history.labels), column_of(root, history)
+            if place not in newest or newest[place][0] < measured[-1].run:
+                newest[place] = measured[-1].run, history
+    tables = _tables(root, {run for run, _ in newest.values()})
+    values = {}
+    for place, (run, history) in newest.items():
+        found = tables[run].loc[tables[run]["cell_key"] == history.key]
+        if len(found):
+            values[place] = _value(place, found.iloc[0], history, run)
+    _mark_bits(values.values())
+    rows = dict.fromkeys(row for row, _ in values)
+    return Matrix(tuple(rows), tuple(dict.fromkeys(column for _, column in values)), values)
+
+
+def column_of(root: Path, history: History) -> str:
+    """Return the name of a history's column: its generation, else its CPU, and its fingerprint; then its ceiling."""
+    host = store.read_host(root, history.hosts[-1]) or {}
+    name = host.get("generation") or host.get("model_name") or "host"
+    ceiling = history.labels[_HOST_AXIS]
+    return f"{name} {history.hosts[-1]}" + ("" if ceiling == "native" else f", ceiling {ceiling}")
+
+
+def frame(found: Matrix) -> pd.DataFrame:
+    """Return one row a cell and column, with the columns of :data:`COLUMNS`."""
+    return pd.DataFrame(list(found.values.values()), columns=list(COLUMNS))
+
+
+def write(found: Matrix, folder: Path) -> list[Path]:
+    """Write the matrix as CSV, Markdown, and a heat map in PNG and SVG; return their paths.
+
+    Raises
+    ------
+    UserError : the folder cannot be written.
+    """
+    paths = [folder / f"hosts.{suffix}" for suffix in ("csv", "md")]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        frame(found).to_csv(paths[0], index=False, lineterminator="\n")
+        paths[1].write_text(markdown(found), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{folder}: the matrix cannot be written: {error.strerror or error}") from error
+    pictures = [folder / f"hosts.{suffix}" for suffix in ("png", "svg")]
+    save(_picture(found), pictures)
+    return [*paths, *pictures]
+
+
+def markdown(found: Matrix) -> str:
+    """Return the matrix as two Markdown tables, speed-ups and accuracy differences, and what the bits say."""
+    lines = []
+    for title, cell in (
+        ("Speed-up over the run's own baseline", _speedup),
+        ("Accuracy minus the baseline's", _difference),
+    ):
+        body = [[escaped(row), *(escaped(cell(found.values.get((row, column)))) for column in found.columns)]
+                for row in found.rows]  # fmt: skip
+        table = pd.DataFrame(body, columns=["cell", *map(escaped, found.columns)], dtype=object)
+        lines += [f"### {title}", "", table.to_markdown(index=False, disable_numparse=True), ""]
+    lines += [escaped(sentence) for sentence in sentences(found)]
+    return "\n".join(lines) + "\n"
+
+
+def sentences(found: Matrix) -> list[str]:
+    """Return what the bits of the accuracies say across hosts."""
+    together = [[value for column in found.columns if (value := found.values.get((row, column)))] for row in found.rows]
+    several = [[value for value in row if value["bits"]] for row in together]
+    several = [row for row in several if len(row) > 1]
+    if not several:
+        return []
+    lines = ["Letters behind a difference: the same letter in a row is the same logits, bit by bit."]
+    same = [row for row in several if len({value["artefact"] for value in row}) < len(row)]
+    differing = [row for row in same if _differs(row)]
+    if same:
+        lines.append(f"Of {len(same)} cells with one artefact on several hosts, {len(differing)} gave other bits.")
+    return lines
+
+
+def _differs(row: Sequence[Mapping[str, Any]]) -> bool:
+    """Say whether one artefact gave two sums."""
+    sums: dict[str, set[str]] = {}
+    for value in row:
+        sums.setdefault(value["artefact"], set()).add(value["logits_sha256"])
+    return any(len(different) > 1 for different in sums.values())
+
+
+def _row_of(labels: Sequence[str]) -> str:
+    return "/".join(label for place, label in enumerate(labels) if place != _HOST_AXIS)
+
+
+def _tables(root: Path, runs: Iterable[str]) -> dict[str, pd.DataFrame]:
+    return {run: rows_of(store.read_run(store.find_run(root, run))) for run in sorted(runs)}
+
+
+def _value(place: tuple[str, str], row: pd.Series, history: History, run: str) -> dict[str, Any]:
+    own = next(point for point in history.points if point.run == run)
+    ceiling = history.labels[_HOST_AXIS]
+    value = {
+        "cell": place[0],
+        "host": place[1],
+        "fingerprint": own.host,
+        "ceiling": "" if ceiling == "native" else ceiling,
+        "run": run,
+    }
+    value |= {name: row[name] for name in COLUMNS if name in row.index and name not in value}
+    if own.evaluation is not None:
+        value |= {"artefact": own.evaluation.artefact, "logits_sha256": own.evaluation.logits_sha256}
+    return {name: value.get(name) for name in COLUMNS}
+
+
+def _mark_bits(values: Iterable[dict[str, Any]]) -> None:
+    """Give each different sum of logits of one cell a letter, in the order of the columns."""
+    letters: dict[str, dict[str, str]] = {}
+    for value in values:
+        if value["logits_sha256"] is not None:
+            own = letters.setdefault(value["cell"], {})
+            value["bits"] = own.setdefault(value["logits_sha256"], chr(ord("a") + len(own) % 26))
+
+
+def _speedup(value: Mapping[str, Any] | None) -> str:
+    if value is None or not numbers.is_known(value["speedup"]):
+        return numbers.NOTHING
+    places = numbers.decimals(value["speedup"], value["speedup_low"], value["speedup_high"])
+    interval = numbers.ends(value["speedup_low"], value["speedup_high"], places)
+    return f"{numbers.number(value['speedup'], places, 'x')} {interval}".strip()
+
+
+def _difference(value: Mapping[str, Any] | None) -> str:
+    if value is None:
+        return numbers.NOTHING
+    bits = f" {value['bits']}" if value["bits"] else ""
+    if not numbers.is_known(value["difference"]):
+        return f"{numbers.number(value['value'], 4)}{bits}"
+    return f"{value['difference']:+.4f}{bits}"
+
+
+def _picture(found: Matrix) -> Figure:
+    width, height = 3.4 + 1.9 * len(found.columns), 1.9 + 0.34 * len(found.rows)
+    figure = Figure(figsize=(2 * width, height), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    speedups = _grid(found, "speedup")
+    known = speedups[np.isfinite(speedups)]
+    reach = max(0.2, float(np.abs(np.log2(known)).max())) if known.size else 1.0
+    _heat(
+        left, np.log2(speedups), found, _speedup, "speed-up over the run's own baseline", TwoSlopeNorm(0, -reach, reach)
+    )
+    differences = _grid(found, "difference")
+    known = differences[np.isfinite(differences)]
+    reach = max(0.005, float(np.abs(known).max())) if known.size else 0.01
+    _heat(right, differences, found, _difference, "accuracy minus the baseline's", Normalize(-reach, reach))
+    return figure
+
+
+def _grid(found: Matrix, name: str) -> np.ndarray:
+    values = [[found.values.get((row, column), {}).get(name) for column in found.columns] for row in found.rows]
+    return np.array([[math.nan if not numbers.is_known(one) else one for one in row] for row in values], float)
+
+
+def _heat(axes: Axes, values: np.ndarray, found: Matrix, text: Any, title: str, norm: Normalize) -> None:
+    axes.imshow(np.ma.masked_invalid(values), aspect="auto", cmap="RdYlGn", norm=norm, alpha=0.85)
+    axes.set_xticks(
+        range(len(found.columns)), [column.replace(" ", "\n", 1).replace(", ", "\n") for column in found.columns]
+    )
+    axes.set_yticks(range(len(found.rows)), found.rows)
+    axes.tick_params(labelsize=8, length=0)
+    axes.xaxis.tick_top()
+    axes.set_title(title, fontsize=10)
+    for place, row in enumerate(found.rows):
+        for at, column in enumerate(found.columns):
+            axes.text(at, place, text(found.values.get((row, column))), ha="center", va="center", fontsize=7.5)

@@ -1,0 +1,113 @@
+"""What comparisons of the same with the same have shown on a host: one append-only file a host, one line an A/A.
+
+::
+
+    ROOT/aa/FINGERPRINT.jsonl
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError
+
+FOLDER = "aa"
+
+#: Field of an entry -> the types that it may have; no other field occurs.
+FIELDS: dict[str, tuple[type, ...]] = {
+    "time": (str,),
+    "host": (str,),
+    "runs": (list,),
+    "suite": (str,),
+    "harness": (dict,),
+    "environments": (dict,),
+    "pairs": (int,),
+    "left_out_pairs": (int,),
+    "alpha": (float,),
+    "margin": (float,),
+    "comparisons": (int,),
+    "false_alarms": (int,),
+    "false_verdicts": (int,),
+    "deviation_log": (float, type(None)),
+    "smallest_change": (float, type(None)),
+    "floor": (float, type(None)),
+    "drift": (float, type(None)),
+    "cells": (list,),
+}
+
+
+def append(root: Path, entry: Mapping[str, Any]) -> Path:
+    """Add one A/A to the file of its host, and return the file.
+
+    Parameters
+    ----------
+    root : the folder of results.
+    entry : the fields of :data:`FIELDS`; `results/README.md` says what each means.
+
+    Raises
+    ------
+    ValueError : a field is missing, unknown or of another type.
+    UserError : the file cannot be written.
+    """
+    if problem := _problem(entry):
+        raise ValueError(f"A/A entry: {problem}")
+    path = root / FOLDER / f"{entry['host']}.jsonl"
+    line = json.dumps(dict(entry), allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            # A writer that was killed may have left a line without its end, which no reader takes for an entry.
+            if stream.tell() and not _ends_whole(path):
+                stream.write(b"\n")
+            stream.write(line)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+    return path
+
+
+def read(root: Path, host: str) -> list[dict[str, Any]]:
+    """Return the A/As of a host, the oldest first; lines that are none, such as a cut-off last one, are passed over."""
+    entries = []
+    with contextlib.suppress(OSError):
+        for line in (root / FOLDER / f"{host}.jsonl").read_bytes().splitlines():
+            with contextlib.suppress(ValueError):
+                entry = json.loads(line)
+                if isinstance(entry, dict) and not _problem(entry):
+                    entries.append(entry)
+    return entries
+
+
+def latest(root: Path, host: str) -> dict[str, Any] | None:
+    """Return a host's newest A/A that could tell a floor; None when there is none."""
+    return next((entry for entry in reversed(read(root, host)) if entry["floor"] is not None), None)
+
+
+def floor_of(root: Path, host_fingerprint: str) -> float | None:
+    """Return the relative change below which a host's newest A/A lets nothing be told from noise; None without one.
+
+    0.012 means that a median which is 1.2 % longer or shorter may be nothing (see :mod:`harness.stats.floor`).
+    """
+    entry = latest(root, host_fingerprint)
+    return None if entry is None else entry["floor"]
+
+
+def _problem(entry: Mapping[str, Any]) -> str | None:
+    if different := sorted(FIELDS.keys() ^ entry.keys()):
+        return f"field {different[0]} is {'missing' if different[0] in FIELDS else 'unknown'}"
+    wrong = [name for name, types in FIELDS.items() if type(entry[name]) not in types]
+    return f"field {wrong[0]} is {entry[wrong[0]]!r}" if wrong else None
+
+
+def _ends_whole(path: Path) -> bool:
+    with path.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) == b"\n"

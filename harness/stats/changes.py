@@ -1,0 +1,240 @@
+"""Whether one side of a comparison is faster or slower than the other: tests, and the guards that stand around them.
+
+A host that is loaded, noisy or measured too briefly leads to inconclusive: neither to an alarm nor to an all-clear.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from harness.stats.disturbance import Invocation, disturbed
+from harness.stats.estimate import Ratio, paired_ratio
+from harness.stats.verdict import p_values, speed_verdicts
+
+#: A control that differs between the sides at this level, and by so much, makes their timings incomparable.
+CONTROL_ALPHA = 0.01
+CONTROL_CHANGE = 0.01
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a comparison is judged.
+
+    `margin` is a relative change too small to matter; `floor` the one below which the host's A/A lets nothing be told
+    from noise, None where there was no A/A; `drift` how far that A/A's host drifted meanwhile.
+    """
+
+    margin: float = 0.02
+    floor: float | None = None
+    drift: float | None = None
+    alpha: float = 0.05
+    confidence: float = 0.95
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One cell's invocations on both sides, by pair.
+
+    `group` names the environment: controls are held against others of it. `same_gemm` is False where the sides' NumPy
+    differs, for then their products do.
+    """
+
+    one: Mapping[int, Invocation]
+    other: Mapping[int, Invocation]
+    group: str = ""
+    same_gemm: bool = True
+
+
+@dataclass(frozen=True)
+class Change:
+    """A verdict on the other side, its reason where it is inconclusive, and the evidence.
+
+    `ratio` is the first side's time over the other's: above 1, the other is faster. `p` is the t test's, before the
+    adjustment for the number of comparisons. `counted` are the pairs behind it, `left_out` is how many more there were,
+    measured while the host was disturbed.
+    """
+
+    verdict: str
+    because: str
+    ratio: Ratio | None
+    p: float | None
+    left_out: int
+    counted: tuple[int, ...] = ()
+
+
+def fewest_pairs(alpha: float) -> int:
+    """Return how many pairs a two-sided sign-flip test must have to reach `alpha` at all: 2 of 2**pairs patterns."""
+    return math.ceil(math.log2(2 / alpha))
+
+
+def paired_changes(subjects: Sequence[Subject], rule: Rule) -> list[Change]:
+    """Judge cells whose two sides were measured in turns, in adjacent invocations.
+
+    Faster or slower: the paired t test on log-ratios rejects 1 after adjustment for the number of comparisons (see
+    :func:`~harness.stats.verdict.speed_verdicts`), the sign-flip permutation test does too, and the change is larger
+    than the host's floor. Equivalent: both one-sided tests reject a change beyond the margin, and the floor is not
+    above the margin. Pairs in which the host was busy with something else do not count; where they are more than
+    half, or too few are left, or the control differs between the sides, nothing is decided.
+    """
+    there = _undisturbed(subjects)
+    ratios = [_ratio(subject, pairs, rule.confidence) for subject, pairs in zip(subjects, there, strict=True)]
+    reasons = [_obstacle(subject, pairs, rule) for subject, pairs in zip(subjects, there, strict=True)]
+    testable = [None if reason else ratio for ratio, reason in zip(ratios, reasons, strict=True)]
+    words = speed_verdicts(testable, rule.margin, rule.alpha)
+    changes = []
+    for subject, pairs, ratio, reason, word in zip(subjects, there, ratios, reasons, words, strict=True):
+        if not reason:
+            word, reason = _guarded(word, ratio, rule)
+        left_out = len(_common(subject)) - len(pairs)
+        changes.append(Change(word, reason, ratio, _p(ratio), left_out, tuple(pairs)))
+    return changes
+
+
+def unpaired_changes(subjects: Sequence[Subject], rule: Rule) -> list[Change]:
+    """Judge cells whose sides were measured one after the other: never equivalent, changed only beyond the floor.
+
+    Between two runs a host drifts, which no test on either's spread can see: such tests raised 47 % false alarms on
+    one that was not changed. So the whole Welch interval of the log-ratio must lie beyond the host's floor and beyond
+    the drift that its A/A has shown.
+    """
+    ratios = [_welch(subject, rule.confidence) for subject in subjects]
+    words = speed_verdicts(ratios, rule.margin, rule.alpha)
+    changes = []
+    for ratio, word in zip(ratios, words, strict=True):
+        reason = "not interleaved: drift of the host between the two runs cannot be told from a change"
+        if rule.floor is None:
+            word, reason = "inconclusive", f"{reason}, and no A/A tells this host's floor"
+        elif word in ("faster", "slower") and _nearest_end(ratio) > math.log1p(max(rule.floor, rule.drift or 0.0)):
+            reason = "not interleaved, but beyond the host's floor"
+        else:
+            word = "inconclusive"
+        changes.append(Change(word, reason, ratio, _p(ratio), 0))
+    return changes
+
+
+def changes_of_ratios(pairs: Sequence[tuple[Ratio | None, Ratio | None]], rule: Rule) -> list[Change]:
+    """Judge ratios that were measured apart, such as speed-ups on two hosts: the other's over the one's.
+
+    Their log-ratios are independent: the variances add, and the freedom is the smaller one's, which is conservative.
+    """
+    ratios = [_quotient(one, other, rule.confidence) for one, other in pairs]
+    words = speed_verdicts(ratios, rule.margin, rule.alpha)
+    missing = "too few blocks on one side for an interval"
+    return [
+        Change(word, _undecided(rule) if word == "inconclusive" and ratio else "" if ratio else missing, ratio,
+               _p(ratio), 0)
+        for ratio, word in zip(ratios, words, strict=True)
+    ]  # fmt: skip
+
+
+def _undisturbed(subjects: Sequence[Subject]) -> list[list[int]]:
+    """Return for each subject the pairs that both sides have, neither of them disturbed."""
+    bad: list[set[int]] = [set() for _ in subjects]
+    for side in ("one", "other"):
+        for group in {subject.group for subject in subjects}:
+            places = [
+                (at, pair, getattr(subject, side)[pair])
+                for at, subject in enumerate(subjects)
+                if subject.group == group
+                for pair in _common(subject)
+            ]
+            for (at, pair, _), is_bad in zip(places, disturbed([one for _, _, one in places]), strict=True):
+                if is_bad:
+                    bad[at].add(pair)
+    return [[pair for pair in _common(subject) if pair not in bad[at]] for at, subject in enumerate(subjects)]
+
+
+def _common(subject: Subject) -> list[int]:
+    return sorted(set(subject.one) & set(subject.other))
+
+
+def _ratio(subject: Subject, pairs: Sequence[int], confidence: float) -> Ratio | None:
+    levels = ({pair: side[pair].level_ns for pair in pairs} for side in (subject.one, subject.other))
+    return paired_ratio(*levels, confidence)
+
+
+def _obstacle(subject: Subject, pairs: Sequence[int], rule: Rule) -> str:
+    """Return why nothing may be said about a subject, nothing where something may."""
+    measured, fewest = len(_common(subject)), fewest_pairs(rule.alpha)
+    if 2 * (measured - len(pairs)) > measured:
+        return f"the host was busy with something else in {measured - len(pairs)} of {measured} pairs"
+    if len(pairs) < fewest:
+        undisturbed = "" if len(pairs) == measured else "undisturbed "
+        return f"{len(pairs)} {undisturbed}pairs, want {fewest} or more"
+    for name in ("gemm", "stream") if subject.same_gemm else ("stream",):
+        levels = [{pair: getattr(side[pair], f"{name}_ns") for pair in pairs} for side in (subject.one, subject.other)]
+        if any(value is None for side in levels for value in side.values()):
+            continue
+        control = paired_ratio(*levels, rule.confidence)
+        p = _p(control)
+        if p is not None and p <= CONTROL_ALPHA and abs(control.mean_log) > math.log1p(CONTROL_CHANGE):
+            return f"the host was not the same for both sides: its control ({name}) differs by {_percent(control)}"
+    return ""
+
+
+def _guarded(word: str, ratio: Ratio, rule: Rule) -> tuple[str, str]:
+    """Return the verdict that stands beside the sign-flip test and the host's floor, and why it does not."""
+    if word in ("faster", "slower"):
+        if ratio.p is None or ratio.p > rule.alpha:
+            return "inconclusive", f"the t test sees a change of {_percent(ratio)}, the sign-flip test does not"
+        if rule.floor is not None and abs(ratio.mean_log) <= math.log1p(rule.floor):
+            return "inconclusive", f"a change of {_percent(ratio)} is within this host's floor of {rule.floor:.1%}"
+        return word, ""
+    if word == "equivalent" and rule.floor is not None and rule.floor > rule.margin:
+        return "inconclusive", f"this host's floor of {rule.floor:.1%} is above the margin of {rule.margin:.1%}"
+    return word, "" if word == "equivalent" else _undecided(rule)
+
+
+def _undecided(rule: Rule) -> str:
+    return f"neither a change nor its absence (within {rule.margin:.1%}) is shown"
+
+
+def _percent(ratio: Ratio) -> str:
+    return f"{math.expm1(abs(ratio.mean_log)):.1%}"
+
+
+def _welch(subject: Subject, confidence: float) -> Ratio | None:
+    """Return the ratio of two independent sides, with B. L. Welch's interval (Biometrika 34, 1947)."""
+    one, other = (np.log([side[pair].level_ns for pair in sorted(side)]) for side in (subject.one, subject.other))
+    if min(len(one), len(other)) < 2:
+        return None
+    sides = [_of_logs(values) for values in (one, other)]
+    return _difference(*sides, confidence)
+
+
+def _of_logs(values: np.ndarray) -> Ratio:
+    return Ratio(
+        math.exp(float(values.mean())), None, None, len(values), float(values.mean()), float(stats.sem(values)), None
+    )
+
+
+def _quotient(one: Ratio | None, other: Ratio | None, confidence: float) -> Ratio | None:
+    if one is None or other is None or one.standard_error_log is None or other.standard_error_log is None:
+        return None
+    return _difference(other, one, confidence)
+
+
+def _difference(one: Ratio, other: Ratio, confidence: float) -> Ratio:
+    """Return `one` over `other`, which are independent."""
+    mean = one.mean_log - other.mean_log
+    error = math.hypot(one.standard_error_log or 0.0, other.standard_error_log or 0.0)
+    pairs = min(one.pairs, other.pairs)
+    reach = float(stats.t.ppf((1 + confidence) / 2, pairs - 1)) * error
+    return Ratio(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach), pairs, mean, error, None)
+
+
+def _nearest_end(ratio: Ratio | None) -> float:
+    """Return how far the interval's nearer end is from 1, as a logarithm; 0 where it holds 1 or there is none."""
+    if ratio is None or ratio.low is None or ratio.high is None:
+        return 0.0
+    return max(math.log(ratio.low), -math.log(ratio.high), 0.0)
+
+
+def _p(ratio: Ratio | None) -> float | None:
+    p = p_values(ratio, 1.0)[0]
+    return None if math.isnan(p) else p

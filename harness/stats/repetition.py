@@ -1,0 +1,50 @@
+"""Where the figure of a repetition falls: prediction intervals from what was measured before."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from harness.stats.estimate import Interval, Ratio
+
+
+def of_levels(levels: Sequence[float], further: int, confidence: float = 0.95) -> Interval | None:
+    """Return where the median of `further` invocations' levels falls, from those of an earlier run.
+
+    A prediction interval on logarithms (G. J. Hahn and W. Q. Meeker, Statistical Intervals, 1991, section 4.7). The
+    interval of the level itself holds a repetition's estimate less often than its confidence says, because it leaves
+    out the noise of the repetition. With normal noise a median's variance is at most pi/2 times a mean's.
+
+    Parameters
+    ----------
+    levels : shape (invocations,), positive, in any unit.
+
+    Returns
+    -------
+    Interval : in the unit of `levels`, with their median as the estimate, which it always holds; None for fewer than
+        two of them, or none further.
+    """
+    logs = np.log(np.asarray(levels, float))
+    if len(logs) < 2 or further < 1:
+        return None
+    variance = 1 / len(logs) + math.pi / 2 / further
+    low, high = _around(float(logs.mean()), float(logs.std(ddof=1)), variance, len(logs) - 1, confidence)
+    median = float(np.median(levels))
+    return Interval(median, min(low, median), max(high, median))
+
+
+def of_ratio(ratio: Ratio, further: int, confidence: float = 0.95) -> Interval | None:
+    """Return where the ratio from `further` pairs falls, from that of an earlier run; None without its spread."""
+    if ratio.standard_error_log is None or further < 1:
+        return None
+    deviation = ratio.standard_error_log * math.sqrt(ratio.pairs)
+    ends = _around(ratio.mean_log, deviation, 1 / ratio.pairs + 1 / further, ratio.pairs - 1, confidence)
+    return Interval(ratio.estimate, *ends)
+
+
+def _around(mean: float, deviation: float, variance: float, freedom: int, confidence: float) -> tuple[float, float]:
+    reach = float(stats.t.ppf((1 + confidence) / 2, freedom)) * deviation * math.sqrt(variance)
+    return math.exp(mean - reach), math.exp(mean + reach)
