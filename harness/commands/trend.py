@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from rich.console import Console
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         trends = _trends(root, found, arguments.metric)
         confirmed = len(_regressions(trends) - before)
     trend_table.show(trends, root, console)
-    for path in _write(trends, found, root, pictures=not arguments.no_pictures):
+    for path in _write(arguments, trends, found):
         console.print(Text(f"written: {path}", style="dim"), soft_wrap=True)
     return 3 if failed else 1 if confirmed else 0
 
@@ -86,10 +87,13 @@ def _regressions(trends: list[Trend]) -> set[tuple[str, str, str]]:
     }
 
 
-def _write(trends: list[Trend], found: list[History], root: Path, pictures: bool) -> list[Path]:
+def _write(arguments: argparse.Namespace, trends: list[Trend], found: list[History]) -> list[Path]:
+    root = arguments.results
     folder = root / store.TABLES / FOLDER
-    paths = trend_table.write(trends, root, folder)
-    if not pictures:
+    # A table of some cells must not stand in the place of that of all.
+    some = "" if arguments.cell is None else "." + re.sub(r"[^\w.=-]+", "_", arguments.cell)
+    paths = trend_table.write(trends, root, folder, arguments.metric + some)
+    if arguments.no_pictures:
         return paths
     from harness.publish import trend_matrix, trend_picture  # a second of matplotlib
 
@@ -97,5 +101,5 @@ def _write(trends: list[Trend], found: list[History], root: Path, pictures: bool
     paths += [path for one in several for path in trend_picture.draw(one, root, folder)]
     matrix = trend_matrix.matrix(root, found)
     if len(matrix.columns) > 1:
-        paths += trend_matrix.write(matrix, folder)
+        paths += trend_matrix.write(matrix, folder, "hosts" + some)
     return paths

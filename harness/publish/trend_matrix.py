@@ -7,7 +7,7 @@ instruction set is a column of its own, and is called one.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize, TwoSlopeNorm
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from harness.errors import UserError
@@ -32,6 +32,12 @@ COLUMNS = (
     "cell", "host", "fingerprint", "ceiling", "run", "status", "speedup", "speedup_low", "speedup_high", "metric",
     "value", "difference", "difference_low", "difference_high", "artefact", "logits_sha256", "bits",
 )  # fmt: skip
+
+#: What a cell of a table shows of one value.
+Text = Callable[[Mapping[str, Any] | None], str]
+
+#: Beyond this share of the strongest colour, black letters cannot be read.
+_DEEP = 0.85
 
 _HOST_AXIS = list(AXES).index("host")
 
@@ -75,11 +81,11 @@ def matrix(root: Path, histories: Sequence[History]) -> Matrix:
 
 
 def column_of(root: Path, history: History) -> str:
-    """Return the name of a history's column: its generation, else its CPU, and its fingerprint; then its ceiling."""
+    """Return the name of a history's column: the host's generation, else its CPU; its ceiling; its fingerprint."""
     host = store.read_host(root, history.hosts[-1]) or {}
     name = host.get("generation") or host.get("model_name") or "host"
     ceiling = history.labels[_HOST_AXIS]
-    return f"{name} {history.hosts[-1]}" + ("" if ceiling == "native" else f", ceiling {ceiling}")
+    return name + ("" if ceiling == "native" else f", ceiling {ceiling}") + f" {history.hosts[-1]}"
 
 
 def frame(found: Matrix) -> pd.DataFrame:
@@ -87,21 +93,21 @@ def frame(found: Matrix) -> pd.DataFrame:
     return pd.DataFrame(list(found.values.values()), columns=list(COLUMNS))
 
 
-def write(found: Matrix, folder: Path) -> list[Path]:
-    """Write the matrix as CSV, Markdown, and a heat map in PNG and SVG; return their paths.
+def write(found: Matrix, folder: Path, name: str) -> list[Path]:
+    """Write the matrix as ``NAME.csv``, Markdown, and a heat map in PNG and SVG; return their paths.
 
     Raises
     ------
     UserError : the folder cannot be written.
     """
-    paths = [folder / f"hosts.{suffix}" for suffix in ("csv", "md")]
+    paths = [folder / f"{name}.{suffix}" for suffix in ("csv", "md")]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         frame(found).to_csv(paths[0], index=False, lineterminator="\n")
         paths[1].write_text(markdown(found), encoding="utf-8")
     except OSError as error:
         raise UserError(f"{folder}: the matrix cannot be written: {error.strerror or error}") from error
-    pictures = [folder / f"hosts.{suffix}" for suffix in ("png", "svg")]
+    pictures = [folder / f"{name}.{suffix}" for suffix in ("png", "svg")]
     save(_picture(found), pictures)
     return [*paths, *pictures]
 
@@ -195,20 +201,21 @@ def _difference(value: Mapping[str, Any] | None) -> str:
 
 
 def _picture(found: Matrix) -> Figure:
-    width, height = 3.4 + 1.9 * len(found.columns), 1.9 + 0.34 * len(found.rows)
-    figure = Figure(figsize=(2 * width, height), layout="constrained")
+    longest = max(map(len, found.rows))
+    width, height = 0.075 * longest + 3.6 * len(found.columns), 1.5 + 0.34 * len(found.rows)
+    figure = Figure(figsize=(max(width, 8), max(height, 2.2)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    speedups = _grid(found, "speedup")
-    known = speedups[np.isfinite(speedups)]
-    reach = max(0.2, float(np.abs(np.log2(known)).max())) if known.size else 1.0
-    _heat(
-        left, np.log2(speedups), found, _speedup, "speed-up over the run's own baseline", TwoSlopeNorm(0, -reach, reach)
-    )
+    speedups = np.log2(_grid(found, "speedup"))
+    _heat(left, speedups, found, _speedup, "speed-up over the run's own baseline", _reach(speedups, least=0.2))
     differences = _grid(found, "difference")
-    known = differences[np.isfinite(differences)]
-    reach = max(0.005, float(np.abs(known).max())) if known.size else 0.01
-    _heat(right, differences, found, _difference, "accuracy minus the baseline's", Normalize(-reach, reach))
+    _heat(right, differences, found, _difference, "accuracy minus the baseline's", _reach(differences, least=0.005))
     return figure
+
+
+def _reach(values: np.ndarray, least: float) -> float:
+    """Return the value that gets the strongest colour; what is no larger than `least` must not look like much."""
+    known = values[np.isfinite(values)]
+    return max(least, float(np.abs(known).max())) if known.size else least
 
 
 def _grid(found: Matrix, name: str) -> np.ndarray:
@@ -216,15 +223,16 @@ def _grid(found: Matrix, name: str) -> np.ndarray:
     return np.array([[math.nan if not numbers.is_known(one) else one for one in row] for row in values], float)
 
 
-def _heat(axes: Axes, values: np.ndarray, found: Matrix, text: Any, title: str, norm: Normalize) -> None:
-    axes.imshow(np.ma.masked_invalid(values), aspect="auto", cmap="RdYlGn", norm=norm, alpha=0.85)
-    axes.set_xticks(
-        range(len(found.columns)), [column.replace(" ", "\n", 1).replace(", ", "\n") for column in found.columns]
-    )
+def _heat(axes: Axes, values: np.ndarray, found: Matrix, text: Text, title: str, reach: float) -> None:
+    axes.imshow(np.ma.masked_invalid(values), aspect="auto", cmap="RdYlGn", norm=Normalize(-reach, reach), alpha=0.8)
+    axes.set_xticks(range(len(found.columns)), ["\n".join(column.rsplit(" ", 1)) for column in found.columns])
     axes.set_yticks(range(len(found.rows)), found.rows)
     axes.tick_params(labelsize=8, length=0)
     axes.xaxis.tick_top()
     axes.set_title(title, fontsize=10)
     for place, row in enumerate(found.rows):
         for at, column in enumerate(found.columns):
-            axes.text(at, place, text(found.values.get((row, column))), ha="center", va="center", fontsize=7.5)
+            is_deep = abs(values[place, at]) > _DEEP * reach
+            shown = text(found.values.get((row, column)))
+            colour = "white" if is_deep else "black"
+            axes.text(at, place, shown, ha="center", va="center", fontsize=7.5, color=colour)

@@ -48,15 +48,14 @@ def show(trends: Sequence[Trend], root: Path, console: Console) -> None:
         _print(console, _CHANGES, changes)
 
 
-def write(trends: Sequence[Trend], root: Path, folder: Path) -> list[Path]:
-    """Write ``METRIC.csv`` and ``METRIC.md`` into a folder, made if need be, and return their paths.
+def write(trends: Sequence[Trend], root: Path, folder: Path, name: str) -> list[Path]:
+    """Write ``NAME.csv`` and ``NAME.md`` into a folder, made if need be, and return their paths.
 
     Raises
     ------
     UserError : the folder cannot be written.
     """
-    metric = trends[0].metric
-    paths = [folder / f"{metric}.{suffix}" for suffix in ("csv", "md")]
+    paths = [folder / f"{name}.{suffix}" for suffix in ("csv", "md")]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         rows(trends).to_csv(paths[0], index=False, lineterminator="\n")

@@ -83,6 +83,15 @@ def test_a_speed_up_that_is_wider_than_the_target_is_inconclusive_and_says_how_w
     assert baseline.reason is known.reason is None
 
 
+def test_a_target_is_met_up_to_its_very_width():
+    latencies = [9, 10, 11, 9, 10, 11, 10]
+    (_, found) = rows(budgeted(latencies)).itertuples()
+    half_width = (found.speedup_high / found.speedup_low) ** 0.5 - 1
+    reasons = [rows(budgeted(latencies, target=half_width * share)).iloc[1]["reason"] for share in (0.99, 1.01)]
+    assert "inconclusive" in reasons[0]
+    assert reasons[1] is None
+
+
 def test_too_few_pairs_are_inconclusive_however_close():
     (_, found) = rows(budgeted([10, 10.01, 9.99], blocks=3)).itertuples()
     assert found.reason.startswith("speed inconclusive: 3 pairs are too few")

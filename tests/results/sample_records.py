@@ -149,9 +149,8 @@ def scenario(name: str = "server", **changed: Any) -> record.Record:
         "layouts": [{**layout, "series": [series]}],
         **{"peak_memory_bytes": 10, "wall_seconds": 1.5, "process_seconds": 2.5},
     }
-    return record.scenario(
-        cell="minilm/sentiment", cell_digest="d1", artefact="b2", block=0, scenario=name, **{**fields, **changed}
-    )
+    named = {"cell": "minilm/sentiment", "cell_digest": "d1", "artefact": "b2", "block": 0, "scenario": name}
+    return record.scenario(**{**named, **fields, **changed})
 
 
 def failure() -> record.Record:

@@ -35,8 +35,8 @@ def _reported(source: Source, order: str, rule: Rule | None = None) -> Share:
 
 @pytest.fixture(scope="module")
 def simulated() -> dict[str, Source]:
-    """Return 400 comparisons of each kind of simulated noise."""
-    return {source.name: source for source in replay.draw({}, np.random.default_rng(20261124), 400, PAIRS)}
+    """Return 1000 comparisons of each kind of simulated noise."""
+    return {source.name: source for source in replay.draw({}, np.random.default_rng(20261124), 1000, PAIRS)}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def real() -> dict[str, Source]:
 @pytest.mark.parametrize("kind", sequences.KINDS)
 def test_at_most_three_percent_false_alarms_on_simulated_noise(simulated, kind):
     told = _reported(simulated[kind], "ABBA")
-    assert told.comparisons == 400 and told.share <= MOST and told.upper <= 0.05
+    assert told.comparisons == 1000 and told.upper <= MOST
 
 
 @pytest.mark.parametrize("series", ["latency", "throughput", "gemm", "stream"])
@@ -60,6 +60,9 @@ def test_at_most_three_percent_false_alarms_on_real_samples(real, series):
 
 def test_rules_on_pooled_iterations_cry_wolf_on_the_same_samples(simulated, real):
     """The measured shares that the README shows; what they owe to the rule and what to the order of execution."""
+    simulated = {
+        name: dataclasses.replace(source, rows=source.rows[np.arange(300)]) for name, source in simulated.items()
+    }
     for source in (*simulated.values(), *real.values()):
         interleaved = replay.others(source, "ABBA")
         assert interleaved["pyperf: t test on pooled iterations"].share > 0.10, source.name

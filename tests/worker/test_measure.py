@@ -171,6 +171,26 @@ def test_the_protocols_length_pads_and_cuts(stage):
     assert {call[1] for call in _calls(stage, dataclasses.replace(PROTOCOL, sequence_length=20))} == {20}
 
 
+def test_real_lengths_are_those_of_each_batchs_longest_text_in_whole_rounds(stage):
+    # Four rows of 3 to 6 tokens: two of them share a batch.
+    result = stage(dataclasses.replace(PROTOCOL, lengths="real"))
+    made = 0
+    for series in result["series"]:
+        assert series["sequence_length"] is None
+        assert len(series["tokens"]) == measure.REAL_BATCHES
+        rounds, rest = divmod(len(series["latency_ns"]), measure.REAL_BATCHES)
+        assert rounds >= 1 and rest == 0
+        widths = [call[1] for call in Matrix.calls if call[0] == series["batch_size"]]
+        assert widths[: measure.REAL_BATCHES] == series["tokens"]  # each shape was met before anything counted
+        start = len(series["warmup_ns"])
+        timed = widths[start : start + len(series["latency_ns"])]
+        assert timed == series["tokens"] * rounds
+        made += start + len(timed)
+    assert {width for width in result["series"][0]["tokens"]} <= {4, 5, 6}
+    assert len(set(result["series"][0]["tokens"])) > 1
+    record.check(json.loads(record.encode(record_of(result))))
+
+
 def test_images_have_no_length_whatever_the_protocol_says(stage, tmp_path, monkeypatch):
     ImageRows(np.full((4, 3, 3), 255, np.uint8), np.zeros(4, np.int64)).save(tmp_path / "evaluation.npz")
     (tmp_path / "task.json").write_text(json.dumps({"kind": "classification", "labels": ["a"], "max_length": None}))
