@@ -35,7 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console()
     publish(compared, arguments.results, console)
     # What a comparison would not judge for want of pairs tells nothing of the noise either.
-    judged = [sides for sides in compared.pairs.values() if len(sides[0]) >= fewest_pairs(compared.rule.alpha)]
+    fewest = fewest_pairs(compared.rule.sign_flip_alpha)
+    judged = [sides for sides in compared.pairs.values() if len(sides[0]) >= fewest]
     found = noise(judged, compared.rule.alpha)
     path = aa.append(arguments.results, _entry(compared, found, arguments.pairs))
     for line in _lines(compared, found, path):

@@ -26,7 +26,7 @@ from harness.publish.live import view_for
 from harness.results import aa, store
 from harness.stats.changes import Rule
 
-#: A sign-flip test needs six pairs to reach 5 % at all; twice as many let a few be disturbed.
+#: A sign-flip test needs seven pairs to reach 2 % at all; some more let a few be disturbed.
 PAIRS = 12
 
 
@@ -73,7 +73,7 @@ def require_sound(arguments: argparse.Namespace) -> None:
     if not 0 < arguments.margin < 1:
         raise UserError(f"--margin {arguments.margin:g}: want a share between 0 and 1, e.g. 0.02 for two percent")
     if arguments.pairs < 2:
-        raise UserError(f"--pairs {arguments.pairs}: want 2 or more, and 6 or more for a verdict")
+        raise UserError(f"--pairs {arguments.pairs}: want 2 or more, and 7 or more for a verdict")
 
 
 def rule_of(root: Path, run: Path, margin: float) -> Rule:

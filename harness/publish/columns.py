@@ -31,7 +31,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Column:
-    """Fields that stand together, one tuple a line; the column with the least `priority` is the first to go."""
+    """Fields that stand together, one tuple a line; the one with the least `priority`, the last of equals, goes first."""
 
     lines: tuple[tuple[str, ...], ...]
     priority: int
@@ -91,8 +91,8 @@ FOLDED = (
     Column((("throughput",), ("blocks",)), 12),
     Column((("agreement",), ("changed",)), 9),
     Column((("mcnemar",), ()), 5),
-    Column((("single_stream",), ("server",)), 14),
-    Column((("offline",), ()), 14),
+    Column((("server",), ("offline",)), 16),
+    Column((("single_stream",), ()), 14),
     Column((("size",), ("memory",)), 10),
     Column((("lowered_ops",), ("float_ops",)), 11),
 )
@@ -191,7 +191,8 @@ def fit(group: pd.DataFrame, footnotes: Mapping[str, int], width: int) -> Block:
     block = lay_out(columns, known, group)
     while block.width > width and len(columns) > 2:
         least = min(column.priority for column in columns)
-        columns = tuple(column for column in columns if column.priority != least)
+        last = max(place for place, column in enumerate(columns) if column.priority == least)
+        columns = columns[:last] + columns[last + 1 :]
         block = lay_out(columns, known, group)
     return block
 

@@ -86,27 +86,30 @@ def texts(group: pd.DataFrame) -> dict[str, tuple[str, Any]]:
     """Return the columns that a person reads, name -> (title, function of a row); none where nothing was measured."""
     found: dict[str, tuple[str, Any]] = {}
     if _measured(group, "single_stream_p50_ms"):
-        found["single_stream"] = ("stream p50/p90/p99 ms", _stream_text)
+        found["single_stream"] = ("stream ms", _stream_text)
     if _measured(group, "server_valid"):
         first = group.dropna(subset=["server_valid"]).iloc[0]
         share, limit = 100 * first["server_percentile"], first["server_limit_ms"]
-        found["server"] = (f"server q/s p{share:g}<={limit:g}ms", _server_text)
+        found["server"] = (f"q/s p{share:g}<={limit:g}ms", _server_text)
     if _measured(group, "offline_per_s"):
-        found["offline"] = ("offline rows/s (inst. x cores)", _offline_text)
+        found["offline"] = ("offline rows/s", _offline_text)
     return found
 
 
 def legend(frame: pd.DataFrame) -> Iterator[str]:
     """Yield what a reader must know of these columns."""
     if _measured(frame, "single_stream_p50_ms"):
-        yield "stream: LoadGen SingleStream, one query after the other; median over processes."
+        yield "stream: p50/p90/p99 of LoadGen SingleStream, one query after the other; medians over processes."
     if _measured(frame, "server_valid"):
         yield (
-            "server: LoadGen Server, queries as a Poisson process, answered one at a time; the highest rate tried at "
+            "q/s: LoadGen Server, queries as a Poisson process, answered one at a time; the highest rate tried at "
             "which the percentile kept the limit, early stopping (99 %) included; none: no rate tried did."
         )
     if _measured(frame, "offline_per_s"):
-        yield "offline: several processes at the same time on cores of their own, in the layout that was best."
+        yield (
+            "offline: processes at the same time on cores of their own, in the layout (processes x cores of each) that "
+            "was best."
+        )
 
 
 def _measured(frame: pd.DataFrame, column: str) -> bool:

@@ -16,6 +16,10 @@ from harness.stats.disturbance import Invocation, disturbed
 from harness.stats.estimate import Ratio, paired_ratio
 from harness.stats.verdict import p_values, speed_verdicts
 
+#: The sign-flip test must reject at this level or the rule's own, whichever is stricter. At 5 % so many of the
+#: comparisons without a change would raise an alarm on white or two-moded noise; at most 3 % may, before any A/A too.
+SIGN_FLIP_ALPHA = 0.02
+
 #: A control that differs between the sides at this level, and by so much, makes their timings incomparable.
 CONTROL_ALPHA = 0.01
 CONTROL_CHANGE = 0.01
@@ -34,6 +38,11 @@ class Rule:
     drift: float | None = None
     alpha: float = 0.05
     confidence: float = 0.95
+
+    @property
+    def sign_flip_alpha(self) -> float:
+        """The level at which the sign-flip test must reject for a change to be reported."""
+        return min(self.alpha, SIGN_FLIP_ALPHA)
 
 
 @dataclass(frozen=True)
@@ -76,10 +85,11 @@ def paired_changes(subjects: Sequence[Subject], rule: Rule) -> list[Change]:
     """Judge cells whose two sides were measured in turns, in adjacent invocations.
 
     Faster or slower: the paired t test on log-ratios rejects 1 after adjustment for the number of comparisons (see
-    :func:`~harness.stats.verdict.speed_verdicts`), the sign-flip permutation test does too, and the change is larger
-    than the host's floor. Equivalent: both one-sided tests reject a change beyond the margin, and the floor is not
-    above the margin. Pairs in which the host was busy with something else do not count; where they are more than
-    half, or too few are left, or the control differs between the sides, nothing is decided.
+    :func:`~harness.stats.verdict.speed_verdicts`), the sign-flip permutation test does too (see
+    :data:`SIGN_FLIP_ALPHA`), and the change is larger than the host's floor. Equivalent: both one-sided tests reject a
+    change beyond the margin, and the floor is not above the margin. Pairs in which the host was busy with something
+    else do not count; where they are more than half, or too few are left, or the control differs between the sides,
+    nothing is decided.
     """
     there = _undisturbed(subjects)
     ratios = [_ratio(subject, pairs, rule.confidence) for subject, pairs in zip(subjects, there, strict=True)]
@@ -160,7 +170,7 @@ def _ratio(subject: Subject, pairs: Sequence[int], confidence: float) -> Ratio |
 
 def _obstacle(subject: Subject, pairs: Sequence[int], rule: Rule) -> str:
     """Return why nothing may be said about a subject, nothing where something may."""
-    measured, fewest = len(_common(subject)), fewest_pairs(rule.alpha)
+    measured, fewest = len(_common(subject)), fewest_pairs(rule.sign_flip_alpha)
     if 2 * (measured - len(pairs)) > measured:
         return f"the host was busy with something else in {measured - len(pairs)} of {measured} pairs"
     if len(pairs) < fewest:
@@ -180,7 +190,7 @@ def _obstacle(subject: Subject, pairs: Sequence[int], rule: Rule) -> str:
 def _guarded(word: str, ratio: Ratio, rule: Rule) -> tuple[str, str]:
     """Return the verdict that stands beside the sign-flip test and the host's floor, and why it does not."""
     if word in ("faster", "slower"):
-        if ratio.p is None or ratio.p > rule.alpha:
+        if ratio.p is None or ratio.p > rule.sign_flip_alpha:
             return "inconclusive", f"the t test sees a change of {_percent(ratio)}, the sign-flip test does not"
         if rule.floor is not None and abs(ratio.mean_log) <= math.log1p(rule.floor):
             return "inconclusive", f"a change of {_percent(ratio)} is within this host's floor of {rule.floor:.1%}"

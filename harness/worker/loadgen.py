@@ -30,7 +30,7 @@ DISTRIBUTION = "mlcommons-loadgen"
 DETAIL, TRACE = "mlperf_log_detail.txt", "mlperf_log_trace.json"
 
 #: A run ends early at so many times the wanted seconds, and then it is not valid.
-_LONGEST = 10
+LONGEST = 10
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Driver:
         settings.scenario = getattr(self.module.TestScenario, scenario)
         settings.mode = self.module.TestMode.PerformanceOnly
         settings.min_duration_ms = round(self.seconds * 1000)
-        settings.max_duration_ms = round(self.seconds * 1000 * _LONGEST)
+        settings.max_duration_ms = round(self.seconds * 1000 * LONGEST)
         settings.min_query_count = self.min_queries
         settings.qsl_rng_seed = self.seeds.library
         settings.sample_index_rng_seed = self.seeds.order
@@ -197,15 +197,20 @@ def trace(text: str) -> list[tuple[int, int, int]]:
     )
 
 
-def search(probe: Callable[[float], bool], most: float, probes: int, go_on: Callable[[], bool]) -> float | None:
+def search(
+    probe: Callable[[float], bool], least: float, most: float, probes: int, go_on: Callable[[], bool]
+) -> float | None:
     """Return the highest rate that `probe` has found valid, by bisection between 0 and `most`; None where none was.
 
-    It ends after so many probes, when `go_on` says no, or when the rate is known within 1 %. Near the limit validity is
-    a matter of luck, so the result is a rate that was seen to be valid, and not the supremum of those.
+    It ends after so many probes, when `go_on` says no, when the rate is known within 1 %, or below `least`. Near the
+    limit validity is a matter of luck, so the result is a rate that was seen to be valid, and not the supremum of
+    those.
     """
     low, high = 0.0, most
     for _ in itertools.repeat(None, probes):
         rate = (low + high) / 2
+        if rate < least:
+            break
         if probe(rate):
             low = rate
         else:

@@ -122,7 +122,9 @@ def _server(driver: loadgen.Driver, protocol: ProtocolConfig, warm_ns: list[int]
     if scenario.server_per_second is not None:
         best = scenario.server_per_second if probe(scenario.server_per_second) else None
     else:
-        best = loadgen.search(probe, 1e9 / float(np.median(warm_ns)), scenario.server_probes, go_on)
+        # Below it a run would be over before it has sent as many queries as it needs.
+        least = scenario.min_queries / (loadgen.LONGEST * scenario.seconds)
+        best = loadgen.search(probe, least, 1e9 / float(np.median(warm_ns)), scenario.server_probes, go_on)
     return {
         "valid": best is not None,
         "per_second": best,

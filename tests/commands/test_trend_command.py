@@ -15,7 +15,7 @@ from harness.results import store
 from harness.results.history import histories
 from harness.stats.changes import Rule
 from tests.commands.test_compare_command import A, B, store_run
-from tests.publish.test_trend import BEFORE, stepped
+from tests.publish.test_trend_tables import BEFORE, stepped
 from tests.results.trend_runs import CELL, Day, write_days
 
 

@@ -10,7 +10,9 @@ LOCKS = {"torch": "lock"}
 
 
 def _keys(tuner: str, *fields: str):
-    (cell,) = make_plan(catalogue(), ["suite=tuning", "approach=ptq_dynamic", "backend=eager", f"tuner={tuner}", *fields]).cells
+    (cell,) = make_plan(
+        catalogue(), ["suite=tuning", "approach=ptq_dynamic", "backend=eager", f"tuner={tuner}", *fields]
+    ).cells
     return maker(cell), stage_keys(cell, locks=LOCKS, host="h", cores=2, contents=(None, None))
 
 

@@ -14,8 +14,8 @@ def _plan(*overrides: str):
     return make_plan(SHIPPED, ["suite=feature_matrix", "task=sentiment", *overrides])
 
 
-#: Of the feature matrix, what our own searches tune: backend -> methods. Its dynamic approach takes the range of a whole
-#: batch, OpenVINO that of a row's part.
+#: Of the feature matrix, what our own searches tune: backend -> methods. Its dynamic approach takes the range of a
+#: whole batch, OpenVINO that of a part of a row.
 TUNED = {
     "eager": {"dynamic", "static"},
     "fx": {"static"},
@@ -52,6 +52,8 @@ def test_what_an_environment_cannot_score_is_not_tuned_there(backend):
     ],
 )
 def test_what_a_tuner_cannot_mean_is_one_line(fields, words):
-    plan = make_plan(SHIPPED, ["suite=tuning", "approach=static_7bit", "backend=eager", "tuner=none,sensitivity", *fields])
+    plan = make_plan(
+        SHIPPED, ["suite=tuning", "approach=static_7bit", "backend=eager", "tuner=none,sensitivity", *fields]
+    )
     because = [item.reason.because for item in plan.excluded if item.cell.tuner.name == "sensitivity"]
     assert len(because) == 1 and words in because[0]

@@ -100,13 +100,14 @@ def test_a_run_without_scenarios_has_no_such_columns(run):
     assert "offline" not in _shown(lines, 250)
 
 
-@pytest.mark.parametrize("width", [250, 150])
+@pytest.mark.parametrize("width", [250, 150, 80])
 def test_a_run_with_scenarios_shows_and_writes_them(run, width, tmp_path):
     measured = [_single_stream(0, 10, 50), _server(0, None), _offline(0, {(2, 1): 60.0})]
     lines = [*run.records(), *(_of(run, line) for line in measured)]
     text = _shown(lines, width)
-    assert "10.0/20.0/40.0" in text and "none" in text and "60.0 (2x1)" in text
-    assert "server q/s p90<=100ms" in text
+    assert "none" in text and "60.0 (2x1)" in text
+    assert ("10.0/20.0/40.0" in text) == (width > 80)
+    assert "q/s p90<=100ms" in text
     csv, _, parquet = tables.write(rows_of(lines), tmp_path, heading(lines))
     for frame in (pd.read_csv(csv), pd.read_parquet(parquet)):
         assert list(frame.columns) == [*COLUMNS, *scenarios.COLUMNS]

@@ -149,3 +149,18 @@ def test_a_run_that_is_killed_in_a_round_goes_on_as_it_would_have(seed, cut):
             there.invoke(name, found.block)
         left -= len(names)
     assert list(dict.fromkeys(again)) == whole
+
+
+def test_a_block_that_was_begun_keeps_its_cells_though_one_of_them_has_met_the_target_in_it():
+    there = Simulation(one_group("near", "far"), {"baseline": 1e-6, "near": 0.02, "far": 0.2})
+    baseline, near = (there.histories[name] for name in ("baseline", "near"))
+    target = 0.95 * excess(baseline.levels, near.levels, 1.0, 0.95)
+    begun = there.next(target, 1000)
+    assert begun.cells == ("baseline", "near", "far")
+    there.invoke("baseline", begun.block)
+    near.tried.add(begun.block)
+    near.levels[begun.block] = math.exp(np.mean([math.log(level) for level in near.levels.values()]))
+    assert excess(baseline.levels, near.levels, target, 0.95) < 1
+    assert there.next(target, 1000) == begun
+    there.invoke("far", begun.block)
+    assert there.next(target, 1000).cells == ("baseline", "far")

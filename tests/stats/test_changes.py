@@ -85,7 +85,7 @@ def test_linear_drift_cancels_from_pairs_in_turns():
         ({"change": 0.0, "foreign": 0.2}, Rule(), "busy with something else in 12 of 12 pairs"),
         ({"change": 0.05, "control": 1.05}, Rule(), "control (gemm) differs by"),
         ({"change": 0.0, "control": 0.95}, Rule(), "control (gemm) differs by"),
-        ({"change": 0.05, "pairs": 5}, Rule(), "5 pairs, want 6 or more"),
+        ({"change": 0.05, "pairs": 6}, Rule(), "6 pairs, want 7 or more"),
         ({"change": 0.01, "noise": 0.05}, Rule(), "neither a change nor its absence"),
     ],
 )

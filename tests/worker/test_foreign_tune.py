@@ -32,7 +32,8 @@ from tests.worker.foreign_scenarios import run
 print(json.dumps(run(Path(ARGS[0]), ARGS[1], ARGS[2])))
 """
 
-_STRATEGIES = ("basic", "bayesian", "mse", "mse_v2")
+#: With trials at most; mse_v2 takes long over each.
+_STRATEGIES = {"basic": 5, "bayesian": 5, "mse_v2": 3}
 
 #: Backend and environment, tuner, strategy, trials at most.
 _OTHERS = (
@@ -54,7 +55,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def fx(base: Path) -> dict[str, Any]:
     first = [
-        *({"name": name, "tuner": "inc", "strategy": name, "max_trials": 5} for name in _STRATEGIES),
+        *({"name": name, "tuner": "inc", "strategy": name, "max_trials": most} for name, most in _STRATEGIES.items()),
         {"name": "easy", "tuner": "inc", "strategy": "basic", "criterion": 0.5},
         {"name": "crash", "tuner": "inc", "strategy": "basic", "max_trials": 4, "crash_at": 1},
         {"name": "hang", "tuner": "inc", "strategy": "basic", "timeout": 15, "hang_at": 1},
@@ -85,7 +86,7 @@ def test_where_nothing_can_pass_each_strategy_leaves_the_closest_and_says_so(fx,
     tuned = fx[strategy]["result"]["tuned"]
     assert tuned["status"] == "inaccurate" and tuned["reason"] == "max_trials"
     # Its own count of trials includes what it comes upon twice.
-    assert 2 <= len(fx[strategy]["told"]) <= 5
+    assert 2 <= len(fx[strategy]["told"]) <= _STRATEGIES[strategy]
 
 
 @pytest.mark.backend("torch")

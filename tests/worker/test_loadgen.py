@@ -120,7 +120,7 @@ def test_a_forward_pass_that_fails_ends_as_its_own_error(drive, scenario):
 @given(st.floats(0.001, 0.999), st.floats(0.1, 1e4), st.integers(1, 20))
 def test_a_search_ends_at_the_highest_rate_that_is_valid(share, most, probes):
     limit, tried = share * most, []
-    found = loadgen.search(lambda rate: tried.append(rate) or rate <= limit, most, probes, lambda: True)
+    found = loadgen.search(lambda rate: tried.append(rate) or rate <= limit, 0.0, most, probes, lambda: True)
     assert len(tried) <= probes and max(tried) < most
     valid = [rate for rate in tried if rate <= limit]
     assert found == (max(valid) if valid else None)
@@ -132,10 +132,13 @@ def test_a_search_ends_at_the_highest_rate_that_is_valid(share, most, probes):
 
 
 def test_a_search_without_a_valid_rate_or_without_time_has_no_more_than_it_found():
-    assert loadgen.search(lambda rate: False, 100.0, 6, lambda: True) is None
+    assert loadgen.search(lambda rate: False, 0.0, 100.0, 6, lambda: True) is None
     tried = []
-    assert loadgen.search(lambda rate: tried.append(rate) or True, 100.0, 6, lambda: False) == 50.0
+    assert loadgen.search(lambda rate: tried.append(rate) or True, 0.0, 100.0, 6, lambda: False) == 50.0
     assert tried == [50.0]
+    tried = []
+    assert loadgen.search(lambda rate: bool(tried.append(rate)), 20.0, 100.0, 6, lambda: True) is None
+    assert tried == [50.0, 25.0]
 
 
 def test_a_log_is_read_line_by_line_though_its_trace_is_no_json():
