@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.backends import torch_recipe as recipe
 from harness.backends.base import Backend as Contract
 from harness.backends.base import ExecutedPrecision, ToTune, Tunable
-from harness.tuning import foreign
+from harness.backends import foreign_tuning
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +57,7 @@ class Backend(Contract):
         return provenance
 
     def tunable(self, asked: ToTune) -> Tunable:
-        if foreign.is_foreign(asked.cell):
+        if foreign_tuning.is_foreign(asked.cell):
             from harness.backends import inc_torch_tuning
 
             return inc_torch_tuning.fx(asked)

@@ -17,7 +17,7 @@ import numpy as np
 from harness.backends import export_network, openvino_recipe
 from harness.backends.base import Backend as Contract
 from harness.backends.base import ExecutedPrecision, ToTune, Tunable
-from harness.tuning import foreign
+from harness.backends import foreign_tuning
 
 if TYPE_CHECKING:
     from harness.plan.cell import Cell
@@ -40,7 +40,7 @@ class Backend(Contract):
         return openvino_prepare.make(import_openvino(), checkpoint, cell, train, out / MODEL, report)
 
     def tunable(self, asked: ToTune) -> Tunable:
-        if foreign.is_foreign(asked.cell):
+        if foreign_tuning.is_foreign(asked.cell):
             from harness.backends import nncf_tuning
 
             return nncf_tuning.tunable(asked)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.backends import torch_recipe as recipe
 from harness.backends.base import Backend as Contract
 from harness.backends.base import ExecutedPrecision, ToTune, Tunable
-from harness.tuning import foreign
+from harness.backends import foreign_tuning
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +65,7 @@ class Backend(Contract):
         return {**provenance, **compiled, "largest_difference_from_graph": difference}
 
     def tunable(self, asked: ToTune) -> Tunable:
-        if foreign.is_foreign(asked.cell):
+        if foreign_tuning.is_foreign(asked.cell):
             from harness.backends import inc_pt2e_tuning
 
             return inc_pt2e_tuning.autotune(asked)

@@ -11,7 +11,7 @@ import numpy as np
 from harness.backends import tensorflow_graph, tensorflow_static
 from harness.backends.base import Backend, ExecutedPrecision, ToTune, Tunable
 from harness.errors import StageError, nearest
-from harness.tuning import foreign
+from harness.backends import foreign_tuning
 
 if TYPE_CHECKING:
     from harness.models.tensorflow_encoder import Encoder
@@ -58,9 +58,9 @@ def unsupported(cell: Cell) -> str | None:
     if approach.precision != _PRECISIONS[approach.method]:
         return f"method {approach.method} executes {_PRECISIONS[approach.method]}, not {approach.precision}"
     if cell.tuner.name != "none":
-        if not foreign.is_foreign(cell):
+        if not foreign_tuning.is_foreign(cell):
             return f"tuner {cell.tuner.name} does not tune TensorFlow graphs"
-        because = foreign.unsupported(cell)
+        because = foreign_tuning.unsupported(cell)
         if because is not None:
             return because
     if cell.backend.engine is not None:

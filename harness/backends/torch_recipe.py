@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.approaches.mapping import codes
 from harness.errors import StageError, nearest
-from harness.tuning import foreign
+from harness.backends import foreign_tuning
 
 if TYPE_CHECKING:
     import torch
@@ -68,8 +68,8 @@ def unsupported(
 def unsupported_tuner(cell: Cell, strategies: tuple[str, ...]) -> str | None:
     """Return one line on why a backend that offers `strategies` of tuners cannot tune the cell, or None."""
     tuner, approach = cell.tuner, cell.approach
-    if foreign.is_foreign(cell):
-        return foreign.unsupported(cell)
+    if foreign_tuning.is_foreign(cell):
+        return foreign_tuning.unsupported(cell)
     if not strategies:
         return f"tuner={tuner.name}: this backend quantizes once, with the approach's own recipe"
     if tuner.strategy not in strategies:

@@ -5,7 +5,8 @@ H. Touvron et al., "LLaMA: Open and Efficient Foundation Language Models", arXiv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ def load(folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed
     if not model.fine_tuned:
         raise StageError("bad_config", f"model.fine_tuned=false: language model {model.name} is not trained here")
     where, keywords = origin(folder, model)
-    with base.named_errors(folder, model):
+    with _named_errors(folder, model):
         network, loaded = network_class().from_pretrained(
             where, dtype=torch.float32, output_loading_info=True, **keywords
         )
@@ -61,7 +62,7 @@ def load_tokenizer(folder: Path | None, model: ModelConfig) -> PreTrainedTokeniz
     if folder is None or folder.is_dir():
         return base.load_tokenizer(folder, model)
     where, keywords = origin(folder, model)
-    with base.named_errors(folder, model):
+    with _named_errors(folder, model):
         return AutoTokenizer.from_pretrained(where, **keywords)
 
 
@@ -72,6 +73,19 @@ def origin(folder: Path | None, model: ModelConfig) -> tuple[str, dict[str, Any]
             raise StageError("missing_file", f"{folder}: no such file")
         return str(folder.parent), {"gguf_file": folder.name, "local_files_only": True}
     return base.origin(folder, model)
+
+
+@contextlib.contextmanager
+def _named_errors(folder: Path | None, model: ModelConfig) -> Iterator[None]:
+    with base.named_errors(folder, model):
+        try:
+            yield
+        except (ValueError, IndexError, KeyError) as error:
+            if folder is None or folder.suffix != ".gguf":
+                raise
+            # Its reader has no errors of its own: a file that is cut off is an index that is not there.
+            line = (str(error).strip().splitlines() or [""])[0]
+            raise StageError("damaged", f"{folder}: {type(error).__name__}: {line}") from error
 
 
 def network_class() -> type:

@@ -31,7 +31,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Column:
-    """Fields that stand together, one tuple a line; the one with the least `priority`, the last of equals, goes first."""
+    """Fields that stand together, one tuple a line; the last of those with the least `priority` is the first to go."""
 
     lines: tuple[tuple[str, ...], ...]
     priority: int

@@ -6,7 +6,7 @@ import pytest
 
 from harness.plan.catalogue import catalogue
 from harness.plan.matrix import make_plan
-from harness.tuning.foreign import FAILS, OFFERS
+from harness.backends.foreign_tuning import FAILS, OFFERS
 
 SHIPPED = catalogue()
 
