@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.backends import foreign_tuning
 from harness.backends import torch_recipe as recipe
 from harness.backends.base import Backend as Contract
 from harness.backends.base import ExecutedPrecision, ToTune, Tunable
-from harness.backends import foreign_tuning
 
 if TYPE_CHECKING:
     import numpy as np

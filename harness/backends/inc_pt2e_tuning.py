@@ -14,6 +14,7 @@ from harness.backends import inc_tuning, pt2e_graph, pt2e_package
 from harness.backends.torch_network import input_names, load_checkpoint, prepare_process, tensors
 from harness.plan.config import QuantizerConfig
 from harness.tuning import inc
+from harness.tuning.foreign import Offers
 from harness.tuning.recipe import Recipe, whole_model
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def autotune(asked: ToTune) -> Tunable:
     graph = pt2e_graph.export(pt2e_graph.Logits(network), names, vocabulary).module()
     # What Neural Compressor's own ``export`` leaves on a graph.
     graph._exported, graph.dynamic_shapes = True, None
-    offers, module = inc.Offers(), importlib.import_module(_AUTOTUNE)
+    offers, module = Offers(), importlib.import_module(_AUTOTUNE)
     # Its own set for tuning, with BF16 left out wherever the CPU has it.
     configs = [
         StaticQuantConfig(act_sym=[True, False], act_algo=["kl", "minmax"], excluded_precisions=["bf16", "fp16"])

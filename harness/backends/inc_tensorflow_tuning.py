@@ -13,6 +13,7 @@ from harness.backends import inc_tuning, tensorflow_graph
 from harness.models.tensorflow_encoder import read_encoder
 from harness.plan.config import QuantizerConfig
 from harness.tuning import inc
+from harness.tuning.foreign import Offers
 from harness.tuning.recipe import Recipe, whole_model
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def fit(asked: ToTune) -> Tunable:
     graph = _graph(asked)
     inputs = tensorflow_graph.inputs_of(graph)
     shown = _shown(asked, inputs)
-    offers, cell = inc.Offers(), asked.cell
+    offers, cell = Offers(), asked.cell
 
     def config(**options: Any) -> Any:
         from neural_compressor import PostTrainingQuantConfig
@@ -62,7 +63,7 @@ def autotune(asked: ToTune) -> Tunable:
     graph = _graph(asked)
     inputs = tensorflow_graph.inputs_of(graph)
     shown = _shown(asked, inputs)
-    offers, module = inc.Offers(), importlib.import_module(_AUTOTUNE)
+    offers, module = Offers(), importlib.import_module(_AUTOTUNE)
     configs = [
         StaticQuantConfig(
             weight_granularity=asked.cell.approach.weight.granularity,

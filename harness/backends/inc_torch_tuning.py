@@ -12,6 +12,7 @@ from harness.backends import inc_tuning, torch_graph
 from harness.backends.torch_example import example
 from harness.backends.torch_network import input_names, load_checkpoint, prepare_process, tensors
 from harness.tuning import inc
+from harness.tuning.foreign import Offers
 
 if TYPE_CHECKING:
     from torch.fx import GraphModule
@@ -52,7 +53,7 @@ def _tunable(
 ) -> Tunable:
     # Quantized embeddings take no indices that are repeated by their strides, as counted positions are.
     shown = inc_tuning.Shown(asked, lambda batch: {n: v.contiguous() for n, v in tensors(batch, names).items()})
-    offers, tuner, reduced = inc.Offers(), asked.cell.tuner, asked.cell.approach.activation.reduce_range
+    offers, tuner, reduced = Offers(), asked.cell.tuner, asked.cell.approach.activation.reduce_range
     config = functools.partial(_config, calibration_sampling_size=[shown.samples], **options)
 
     def search(trials: Trials, recipes: list[Recipe]) -> None:

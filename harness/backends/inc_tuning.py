@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from harness.tuning.inc import Offers
+    from harness.tuning.foreign import Offers
     from harness.tuning.subject import Decided, Evaluated
     from harness.tuning.trials import Search
 

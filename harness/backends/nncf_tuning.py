@@ -14,7 +14,8 @@ from harness.approaches.calibration import choose
 from harness.backends import export_network, inc_tuning, openvino_recipe
 from harness.backends import openvino as runtime
 from harness.backends.openvino_prepare import Shown, convert
-from harness.tuning import inc, nncf
+from harness.tuning import nncf
+from harness.tuning.foreign import Offers
 
 if TYPE_CHECKING:
     from harness.backends.base import ToTune, Tunable
@@ -41,7 +42,7 @@ def tunable(asked: ToTune) -> Tunable:
         advanced_quantization_parameters=arguments["advanced_parameters"],
     )
     properties = runtime.properties(cell)
-    offers, words = inc.Offers(), nncf.InWords(cell.approach, _name)
+    offers, words = Offers(), nncf.InWords(cell.approach, _name)
 
     def compiled(candidate: Any) -> Any:
         return openvino.Core().compile_model(candidate, "CPU", properties)

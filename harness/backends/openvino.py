@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.backends import export_network, openvino_recipe
+from harness.backends import export_network, foreign_tuning, openvino_recipe
 from harness.backends.base import Backend as Contract
 from harness.backends.base import ExecutedPrecision, ToTune, Tunable
-from harness.backends import foreign_tuning
 
 if TYPE_CHECKING:
     from harness.plan.cell import Cell

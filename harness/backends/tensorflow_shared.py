@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.backends import tensorflow_graph, tensorflow_static
+from harness.backends import foreign_tuning, tensorflow_graph, tensorflow_static
 from harness.backends.base import Backend, ExecutedPrecision, ToTune, Tunable
 from harness.errors import StageError, nearest
-from harness.backends import foreign_tuning
 
 if TYPE_CHECKING:
     from harness.models.tensorflow_encoder import Encoder

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from harness.approaches.mapping import codes
-from harness.errors import StageError, nearest
 from harness.backends import foreign_tuning
+from harness.errors import StageError, nearest
 
 if TYPE_CHECKING:
     import torch

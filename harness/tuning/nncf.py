@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from harness.plan.config import ApproachConfig
-from harness.tuning.inc import Offers, Verdicts, ended, replaced, within_time
+from harness.tuning.foreign import Offers, Verdicts, ended, replaced, within_time
 from harness.tuning.recipe import Recipe, whole_model
 from harness.tuning.trials import Stop, Trials
 

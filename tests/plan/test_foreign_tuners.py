@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from harness.backends.foreign_tuning import FAILS, OFFERS
 from harness.plan.catalogue import catalogue
 from harness.plan.matrix import make_plan
-from harness.backends.foreign_tuning import FAILS, OFFERS
 
 SHIPPED = catalogue()
 

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.tuning.criterion import Bound, Criterion
+from harness.tuning.foreign import Verdicts, ended, within_time
 from harness.tuning.history import History
-from harness.tuning.inc import Verdicts, ended, recipe_in_words, within_time
+from harness.tuning.inc_words import recipe_in_words
 from harness.tuning.limits import TrialTimeout, suspended, time_limit
 from harness.tuning.recipe import Recipe
 from harness.tuning.subject import Decided, Evaluated

@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.backends.base import backend_class
 from harness.plan.config import TunerConfig
-from harness.tuning import inc
+from harness.tuning.foreign import Offers
 from harness.worker import evaluate, tune
 from harness.worker.channel import Report
 from tests.backends import torch_tiny as tiny
@@ -129,7 +129,7 @@ def _begin_again(earlier: Path, path: Path) -> None:
 @contextlib.contextmanager
 def _faults(crash_at: int | None, hang_at: int | None) -> Iterator[None]:
     """Have the making of one candidate raise, of another hang."""
-    original, calls = inc.Offers.make, []
+    original, calls = Offers.make, []
 
     def faulty(offers: Any, recipe: Any) -> Any:
         calls.append(recipe)
@@ -139,8 +139,8 @@ def _faults(crash_at: int | None, hang_at: int | None) -> Iterator[None]:
             time.sleep(_FOREVER_SECONDS)
         return original(offers, recipe)
 
-    inc.Offers.make = faulty
+    Offers.make = faulty
     try:
         yield
     finally:
-        inc.Offers.make = original
+        Offers.make = original
