@@ -39,6 +39,9 @@ _SETS = (
 )
 _RANK = {name: rank for rank, names in enumerate(_SETS) for name in names}
 
+#: Libraries that choose by CPUID alone, inside runtimes whose other kernels can be capped.
+_UNCAPPED = ("mlas",)
+
 #: The longest name first, and none inside another word; underscores may be around it, as in ``jit_avx2_FP32``.
 _NAMED = re.compile(rf"(?<![a-z0-9])({'|'.join(sorted(_RANK, key=len, reverse=True))})(?![a-z0-9])")
 
@@ -88,7 +91,7 @@ def require_held(cell: Cell, kernels: Mapping[str, int]) -> None:
 
     Raises
     ------
-    StageError : ``isa_ceiling`` when one ran above it, or when none tells its instruction set.
+    StageError : ``isa_ceiling`` when one ran above it, or no ceiling binds it, or none tells its instruction set.
     """
     wanted = ceiling(cell.host)
     if wanted is None:
@@ -97,6 +100,9 @@ def require_held(cell: Cell, kernels: Mapping[str, int]) -> None:
     if above:
         more = f" and {len(above) - 3} more" if len(above) > 3 else ""
         raise StageError("isa_ceiling", f"host.isa={wanted}: ran above it: {', '.join(above[:3])}{more}")
+    free = sorted(name for name in kernels if any(library in name.lower() for library in _UNCAPPED))
+    if free:
+        raise StageError("isa_ceiling", f"host.isa={wanted}: no variable caps the library of {', '.join(free)}")
     if highest(kernels) is None:
         raise StageError("isa_ceiling", f"host.isa={wanted}: no kernel that ran tells its instruction set")
 

@@ -129,6 +129,13 @@ def test_a_ceiling_that_no_kernel_speaks_of_is_not_taken_on_trust():
         ceilings.require_held(capped("avx2"), {"MatMul": 3})
 
 
+def test_a_kernel_that_no_variable_caps_fails_the_ceiling_whatever_the_others_tell():
+    kernels = {"FullyConnected gemm_mlas_f32": 31, "FullyConnected brgemm_avx2_f32": 7}
+    ceilings.require_held(capped("native"), kernels)
+    with pytest.raises(StageError, match="no variable caps the library of FullyConnected gemm_mlas_f32"):
+        ceilings.require_held(capped("avx2"), kernels)
+
+
 def test_a_label_never_passes_a_ceiling_off_as_a_host():
     assert ceilings.label("native", None) == ceilings.label("native", "native") == "native"
     assert ceilings.label("avx2", "avx2") == "avx2 ceiling"

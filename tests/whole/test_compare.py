@@ -21,11 +21,12 @@ ONE_CELL = ("suite=tiny", "approach=fp32", "backend=eager", "--pairs", str(PAIRS
 
 
 @pytest.fixture(scope="module")
-def slow_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a working copy of this harness whose eager backend does every forward pass four times."""
-    folder = tmp_path_factory.mktemp("slow")
-    shutil.copytree(REPOSITORY / "harness", folder / "harness", ignore=shutil.ignore_patterns("__pycache__"))
-    with (folder / "harness" / "backends" / "eager.py").open("a") as stream:
+def codes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Return two working copies of this harness; the second's eager backend does every forward pass four times."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("plain", "slow")]
+    for folder in folders:
+        shutil.copytree(REPOSITORY / "harness", folder / "harness", ignore=shutil.ignore_patterns("__pycache__"))
+    with (folders[1] / "harness" / "backends" / "eager.py").open("a") as stream:
         stream.write(
             "\n\ndef _four_times(forward):\n"
             "    def slow(self, inputs):\n"
@@ -35,7 +36,7 @@ def slow_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "    return slow\n\n\n"
             "Backend.forward = _four_times(Backend.forward)\n"
         )
-    return folder
+    return folders
 
 
 def _sides(project: Path, label: str) -> list[list[dict]]:
@@ -54,9 +55,9 @@ def _invocations(lines: list[dict]) -> list[dict]:
 
 
 @pytest.mark.backend("torch")
-def test_a_comparison_survives_a_kill_and_shows_the_slower_code(project, cache, slow_code):
-    label = f"code:{slow_code}"
-    arguments = ("compare", "now", label, *ONE_CELL)
+def test_a_comparison_survives_a_kill_and_shows_the_slower_code(project, cache, codes):
+    plain, label = (f"code:{folder}" for folder in codes)
+    arguments = ("compare", plain, label, *ONE_CELL)
     parent = subprocess.Popen(
         command(project, *arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=variables(cache)
     )
