@@ -105,7 +105,7 @@ def histories(root: Path, wanted: str | None = None) -> tuple[list[History], lis
             continue
         if any(name in lines[0] for name in _ASIDE):
             continue
-        known |= {entry["key"] for entry in lines[0]["cells"]}
+        known |= {label for entry in lines[0]["cells"] for label in entry["labels"]}
         machine = machine_of(root, lines[0]["host"])
         for entry, point in _points(lines, wanted):
             labels.setdefault(entry["key"], tuple(entry["labels"]))
@@ -206,4 +206,8 @@ def _refuse(root: Path, wanted: str | None, known: set[str]) -> NoReturn:
         store.find_run(root)
     if wanted is None:
         raise UserError(f"{root / store.RUNS}: no run has evaluated or measured any cell")
-    raise UserError(f"{root / store.RUNS}: no run has evaluated or measured a cell '{wanted}'{nearest(wanted, known)}")
+    strange = next((word for word in wanted.split("/") if word not in known), None)
+    hint = (
+        "; no one cell has these labels in this order" if strange is None else f": '{strange}'{nearest(strange, known)}"
+    )
+    raise UserError(f"{root / store.RUNS}: no run has evaluated or measured a cell '{wanted}'{hint}")

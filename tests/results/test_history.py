@@ -37,8 +37,10 @@ def test_only_the_wanted_cells_are_returned(tmp_path: Path) -> None:
     write_days(tmp_path, [Day(), Day()])
     assert [history.key for history in histories(tmp_path, "sentiment/ptq_static")[0]] == [CELL]
     assert [history.key for history in histories(tmp_path, BASELINE)[0]] == [BASELINE]
-    with pytest.raises(UserError, match=r"no run has evaluated or measured a cell 'minilm/.*did you mean"):
+    with pytest.raises(UserError, match=r"a cell 'minilm/.*': 'ptq_statik'; did you mean 'ptq_static'"):
         histories(tmp_path, CELL.replace("ptq_static", "ptq_statik"))
+    with pytest.raises(UserError, match="no one cell has these labels in this order"):
+        histories(tmp_path, "ptq_static/eager")
 
 
 def test_without_a_run_there_is_no_history(tmp_path: Path) -> None:
