@@ -71,7 +71,7 @@ def picture(tables: Mapping[str, Table], path: Path) -> None:
         panel.set(title=_TITLES[order], xlabel="false alarms, %", xlim=(-3, 103))
         panel.grid(axis="x", alpha=0.3)
     panels[0].set_yticks([-row for row in range(len(_RULES))], list(_RULES))
-    panels[-1].legend(fontsize=8, loc="center right")
+    figure.legend(*panels[0].get_legend_handles_labels(), fontsize=8, loc="outside right center")
     path.parent.mkdir(parents=True, exist_ok=True)
     # Ids of an SVG are random and it has a date, unless told otherwise.
     with rc_context({"svg.hashsalt": "harness"}):

@@ -50,7 +50,12 @@ def test_what_is_evaluated_is_not_trained_on(tmp_path):
 @pytest.mark.parametrize(
     ("content", "fields", "kind", "words"),
     [
-        (HEADER + "A\ta\n", {"text": "Contents"}, "bad_data", "no column 'Contents' (task.text); did you mean 'Content'?"),
+        (
+            HEADER + "A\ta\n",
+            {"text": "Contents"},
+            "bad_data",
+            "no column 'Contents' (task.text); did you mean 'Content'?",
+        ),
         (HEADER + "A\ta\tb\n", {"text": "Content"}, "bad_data", "train.tab, row 4: 3 fields, not 2"),
         ("Title\tContent\n", {"text": "Content"}, "bad_data", "has 1 rows"),
         (HEADER, {"text": "Content"}, "bad_data", "the train split has no document"),

@@ -17,7 +17,7 @@ BUDGET_SECONDS = 25.0
 
 #: A target that no invocations reach, so that the budget decides.
 ARGUMENTS = (
-    *("run", "suite=tiny", "approach=fp32,ptq_dynamic", "backend=eager"),
+    *("run", "suite=tiny", "approach=fp32,ptq_dynamic", "backend=eager", f"protocol.blocks={BLOCKS}"),
     *("protocol.target_half_width=0.0001", f"protocol.budget_seconds={BUDGET_SECONDS}"),
 )
 
