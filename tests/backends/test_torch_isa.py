@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from harness.execute import ceilings
 from harness.execute.host import describe
+from harness.plan import ceilings
 from harness.plan.catalogue import catalogue
 from harness.plan.config import ISA_CEILINGS
 from harness.plan.matrix import make_plan

@@ -1,7 +1,8 @@
-"""One tiny project a test session, and a cache of its own that shares the environments built before."""
+"""A tiny project for each module, and one cache of their own that shares the environments built before."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,15 @@ from tests.whole.tiny import make_project
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a tiny project (see :mod:`tests.whole.tiny`)."""
-    return make_project(tmp_path_factory.mktemp("project"))
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a tiny project (see :mod:`tests.whole.tiny`) that nothing is run in."""
+    return make_project(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture(scope="module")
+def project(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project with results of its own: a module that finds its runs must not find another's."""
+    return Path(shutil.copytree(made, tmp_path_factory.mktemp("project"), dirs_exist_ok=True))
 
 
 @pytest.fixture(scope="session")

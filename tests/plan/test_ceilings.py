@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 
 from harness.errors import StageError, UserError
-from harness.execute import ceilings
 from harness.execute.stages import stage_keys
+from harness.plan import ceilings
 from harness.plan.catalogue import catalogue
 from harness.plan.config import ISA_CEILINGS, BackendConfig, HostConfig
 from harness.plan.domains import check_domains
