@@ -80,13 +80,7 @@ class Driver:
 
         def issue(samples: list[Any]) -> None:
             for sample in samples:
-                try:
-                    if not failures:
-                        self.forward(self.inputs[sample.index])
-                except Exception as error:
-                    # It must not pass through LoadGen's own frames; the queries that are left cost nothing.
-                    failures.append(error)
-                self._complete(sample.id)
+                self._answer(sample.id, sample.index, failures)
 
         with undisturbed():
             self._test(settings, issue)
@@ -112,12 +106,15 @@ class Driver:
             finally:
                 waiting.put(None)
 
+        failures: list[Exception] = []
         with undisturbed():
-            # Should a forward pass fail, the test waits for an answer for ever, and goes with the process.
-            threading.Thread(target=test, name="loadgen", daemon=True).start()
+            running = threading.Thread(target=test, name="loadgen", daemon=True)
+            running.start()
             while (query := waiting.get()) is not None:
-                self.forward(self.inputs[query[1]])
-                self._complete(query[0])
+                self._answer(*query, failures)
+            running.join()
+        if failures:
+            raise failures[0]
         return self._read()
 
     def _settings(self, scenario: str) -> Any:
@@ -148,7 +145,16 @@ class Driver:
             self.module.DestroyQSL(library)
             self.module.DestroySUT(under_test)
 
-    def _complete(self, response: int) -> None:
+    def _answer(self, response: int, index: int, failures: list[Exception]) -> None:
+        """Run the query of a sample and answer it; once one has failed, the rest are answered at once.
+
+        An error must not pass through LoadGen's own frames, and a test that waits for an answer would never end.
+        """
+        try:
+            if not failures:
+                self.forward(self.inputs[index])
+        except Exception as error:
+            failures.append(error)
         self.module.QuerySamplesComplete([self.module.QuerySampleResponse(response, 0, 0)])
 
     def _read(self) -> Run:
