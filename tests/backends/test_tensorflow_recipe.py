@@ -69,9 +69,11 @@ def test_unknown_options_and_tuners_are_refused():
     cell = make_cell("itex", "none")
     supports = backend_class("itex").supports
     optioned = dataclasses.replace(cell, backend=dataclasses.replace(cell.backend, options={"spin": True}))
-    tuned = dataclasses.replace(cell, tuner=dataclasses.replace(cell.tuner, name="inc"))
+    tuned = dataclasses.replace(cell, tuner=dataclasses.replace(cell.tuner, name="sensitivity"))
+    unnamed = dataclasses.replace(cell, tuner=dataclasses.replace(cell.tuner, name="inc"))
     assert "backend.options.spin" in supports(optioned)
-    assert "tuner inc" in supports(tuned)
+    assert "tuner sensitivity" in supports(tuned)
+    assert "tuner.strategy=None" in supports(unnamed)
 
 
 @given(

@@ -19,6 +19,9 @@ def run(spec, cell, report):
     place, folder = options["instance"], pathlib.Path(options["folder"])
     grandchild = subprocess.Popen(["sleep", "600"])
     (folder / f"{{place}}.pids").write_text(f"{{os.getpid()}} {{grandchild.pid}}")
+    # One that fails at once must not end the other before it has told of its grandchild.
+    while sum(len(path.read_text().split()) for path in folder.glob("*.pids")) < 4:
+        time.sleep(0.01)
     {before}
     time.sleep(0.3 * place)
     ready_ns = time.monotonic_ns()
