@@ -94,9 +94,9 @@ def run(arguments: list[str]) -> int:
     parser = _parser(first)
     parsed, rest = parser.parse_known_args(arguments)
     # argparse takes positionals up to the first option only: `run suite=x --new protocol=y` leaves the second over.
-    if not hasattr(parsed, "overrides") or any(word.startswith("-") for word in rest):
-        rest and parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    else:
+    if rest and (not hasattr(parsed, "overrides") or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
         parsed.overrides += rest
     if parsed.command is None:
         parser.print_help()

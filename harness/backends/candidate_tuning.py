@@ -164,7 +164,6 @@ def evaluator(rows: Rows, cell: Cell, report: Report) -> Callable[[Run, Decided]
     # The batches are by length, and an evaluation that ends early must not have seen the longest texts alone.
     order = np.random.RandomState(cell.protocol.seed % 2**32).permutation(len(batches))
     task = cell.task
-    right_or_wrong = task.metric == "accuracy" and task.metric_key is None and task.kind == "classification"
 
     def evaluate(run: Run, decided: Decided) -> Evaluated:
         seen: list[np.ndarray] = []
@@ -177,12 +176,12 @@ def evaluator(rows: Rows, cell: Cell, report: Report) -> Callable[[Run, Decided]
             seen.append(batches[place])
             predictions += predict(logits, rows, task.kind)
             report.progress("tune", len(predictions), len(rows), "evaluating")
-            if right_or_wrong:
+            if task.is_right_or_wrong:
                 right = np.asarray(predictions) == rows.labels[np.concatenate(seen)]
                 scores = {task.metric: right.astype(np.float64)}
                 if decided(scores):
                     break
-        if right_or_wrong:
+        if task.is_right_or_wrong:
             value = float(scores[task.metric].mean())
         else:
             references = rows.labels[np.concatenate(seen)].tolist()

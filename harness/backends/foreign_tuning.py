@@ -62,7 +62,6 @@ def unsupported(cell: Cell) -> str | None:
         return f"tuner={tuner.name}: tunes method static here, not {approach.method}"
     if approach.fallback:
         return f"approach.fallback: tuner {tuner.name} chooses what falls back; want none"
-    right_or_wrong = (task.metric, task.metric_key, task.kind) == ("accuracy", None, "classification")
-    if not right_or_wrong and backend.environment != _SCORES_ALL:
+    if not task.is_right_or_wrong and backend.environment != _SCORES_ALL:
         return f"task.metric={task.metric}: in environment {backend.environment} a tuner scores accuracy alone"
     return None

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from harness.backends import inc_tuning, pt2e_graph, pt2e_package
@@ -19,7 +17,6 @@ from harness.tuning.recipe import Recipe, whole_model
 
 if TYPE_CHECKING:
     from harness.backends.base import ToTune, Tunable
-    from harness.backends.candidate_tuning import Run
     from harness.tuning.trials import Trials
 
 #: Where 3.x has its ``autotune``.
@@ -68,12 +65,5 @@ def autotune(asked: ToTune) -> Tunable:
         pt2e_package.save(pt2e_graph.export(quantized, names, vocabulary), names, out)
         pt2e_package.difference(out, quantized, vocabulary, pt2e_package.TOLERANCE["int8"])
 
-    def preview(quantized: torch.nn.Module) -> Run:
-        def logits(batch: Mapping[str, np.ndarray]) -> np.ndarray:
-            with torch.no_grad():
-                return quantized(*tensors(batch, names).values()).float().numpy()
-
-        return logits
-
     provenance = {"calibration": shown.calibration.provenance()}
-    return inc_tuning.tunable(asked, offers, store, search, provenance, preview)
+    return inc_tuning.tunable(asked, offers, store, search, provenance, lambda made: pt2e_graph.runner(made, names))

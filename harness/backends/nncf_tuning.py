@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ import numpy as np
 from harness.approaches.calibration import choose
 from harness.backends import export_network, inc_tuning, openvino_recipe
 from harness.backends import openvino as runtime
-from harness.backends.openvino_prepare import Shown, convert
+from harness.backends.openvino_prepare import Shown, convert, import_nncf, store_codes
 from harness.tuning import nncf
 from harness.tuning.foreign import Offers
 
@@ -25,9 +24,7 @@ if TYPE_CHECKING:
 def tunable(asked: ToTune) -> Tunable:
     """Return a cell of OpenVINO as what NNCF tunes."""
     openvino, cell = runtime.import_openvino(), asked.cell
-    import nncf as framework
-
-    framework.set_log_level(logging.ERROR)
+    framework = import_nncf()
     model = convert(openvino, export_network.load_network(asked.checkpoint, cell))
     inputs = [port.any_name for port in model.inputs]
     calibration = choose(asked.train.lengths, cell.approach.calibration)
@@ -52,11 +49,9 @@ def tunable(asked: ToTune) -> Tunable:
         nncf.search(trials, offers, model, control, compiled, scores, len(asked.evaluation), words.recipe)
 
     def store(candidate: Any, out: Path) -> None:
-        from nncf.openvino.quantization.quantize_model import compress_quantize_weights_transformation
-
         # The search works on weights in FP32 with their quantizers; so does ``quantize`` before it is done.
         packed = candidate.clone()
-        compress_quantize_weights_transformation(packed)
+        store_codes(packed)
         openvino.save_model(packed, out / runtime.MODEL, compress_to_fp16=False)
 
     return inc_tuning.tunable(asked, offers, store, search, {"calibration": calibration.provenance()})

@@ -86,7 +86,7 @@ def lowered_nodes(model: Any) -> list[str]:
 
 def compressed(model: Any, kept: list[str]) -> Any:
     """Return the model with 8-bit weights, but for the nodes named in `kept`."""
-    nncf = _import_nncf()
+    nncf = import_nncf()
     ignored = nncf.IgnoredScope(names=kept)
     return nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_SYM, ignored_scope=ignored)
 
@@ -98,7 +98,7 @@ def calibrated(model: Any, kept: list[str], approach: ApproachConfig, shown: Sho
     ----------
     codes : store weights as their codes; else in FP32 before their fake quantizers, which can be taken out again.
     """
-    nncf = _import_nncf()
+    nncf = import_nncf()
     arguments = openvino_recipe.static_arguments(approach)
     arguments["advanced_parameters"].backend_params["compress_weights"] = codes
     return nncf.quantize(
@@ -110,7 +110,15 @@ def calibrated(model: Any, kept: list[str], approach: ApproachConfig, shown: Sho
     )
 
 
-def _import_nncf() -> Any:
+def store_codes(model: Any) -> None:
+    """Store quantized weights as their codes, which is the last thing that NNCF does when it quantizes."""
+    from openvino._offline_transformations import compress_quantize_weights_transformation
+
+    compress_quantize_weights_transformation(model)
+
+
+def import_nncf() -> Any:
+    """Return NNCF, which tells errors only."""
     import logging
 
     import nncf

@@ -65,7 +65,7 @@ def tunable(openvino: Any, asked: ToTune) -> Tunable:
     def make(recipe: Recipe | None, out: Path) -> None:
         model = plain.clone() if recipe is None else lowered(recipe)
         if cell.approach.method == "static" and recipe is not None:
-            _store_codes(model)
+            openvino_prepare.store_codes(model)
         openvino.save_model(model, out / MODEL, compress_to_fp16=False)
 
     tried = recipes(cell, _OTHERS, openvino_recipe.OBSERVERS)
@@ -121,10 +121,3 @@ def _before_quantizer(output: Any) -> Any | None:
         return None
     inputs = [before, *node.input_values()[1:]]
     return NodeFactory().create(node.get_type_name(), inputs, node.get_attributes()).output(output.get_index())
-
-
-def _store_codes(model: Any) -> None:
-    """Store quantized weights as their codes, which is the last thing that NNCF does when it quantizes."""
-    from openvino._offline_transformations import compress_quantize_weights_transformation
-
-    compress_quantize_weights_transformation(model)

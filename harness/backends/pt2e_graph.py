@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +11,12 @@ import torch
 from harness.approaches.calibration import choose
 from harness.backends import torch_recipe as recipe
 from harness.backends.torch_example import example
-from harness.backends.torch_network import all_logits, calibrate, input_names
+from harness.backends.torch_network import all_logits, calibrate, input_names, tensors
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from harness.backends.candidate_tuning import Run
     from harness.plan.cell import Cell
     from harness.worker.channel import Report
     from harness.worker.rows import Rows
@@ -54,6 +56,16 @@ def export(module: torch.nn.Module, names: tuple[str, ...], vocabulary: int) -> 
     inputs = tuple(example(names, vocabulary).values())
     shape = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     return torch.export.export(module, inputs, dynamic_shapes=(shape,) * len(inputs))
+
+
+def runner(module: torch.nn.Module, names: tuple[str, ...]) -> Run:
+    """Return what runs batches of arrays through a module that gives the logits alone, uncompiled."""
+
+    def run(batch: Mapping[str, np.ndarray]) -> np.ndarray:
+        with torch.no_grad():
+            return module(*tensors(batch, names).values()).float().numpy()
+
+    return run
 
 
 def quantized(

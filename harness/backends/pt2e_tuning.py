@@ -9,11 +9,10 @@ evaluated and timed. Recipes race and ops are ordered on layers of eager mode th
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
@@ -23,7 +22,7 @@ from harness.backends.candidate_tuning import CandidateSubject, Run, Workshop, c
 from harness.backends.graph_tuning import by_minmax, put_range
 from harness.backends.pt2e_recipe import quantizer
 from harness.backends.torch_example import example
-from harness.backends.torch_network import input_names, load_checkpoint, prepare_process, tensors
+from harness.backends.torch_network import input_names, load_checkpoint, prepare_process
 from harness.backends.torch_tuning import calibrated_once, provenance, torch_proxy, torch_recipes
 
 if TYPE_CHECKING:
@@ -62,13 +61,7 @@ def tunable(asked: ToTune) -> Tunable:
         pt2e_package.difference(out, module, vocabulary, pt2e_package.TOLERANCE[precision])
 
     def preview(recipe: Recipe) -> Run:
-        graph = graph_of(recipe)
-
-        def run(batch: Mapping[str, np.ndarray]) -> np.ndarray:
-            with torch.no_grad():
-                return graph(*tensors(batch, names).values()).float().numpy()
-
-        return run
+        return pt2e_graph.runner(graph_of(recipe), names)
 
     proxy = torch_proxy(asked, network, calibrated, quantized_outputs=False)
     workshop = Workshop(calibrated.multiplications, make, proxy.divergence, preview)

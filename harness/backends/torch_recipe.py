@@ -88,7 +88,7 @@ def unsupported_tuner(cell: Cell, strategies: tuple[str, ...]) -> str | None:
 def unscored(cell: Cell) -> str | None:
     """Return one line on why a tuner cannot score the cell in an environment without the package evaluate, or None."""
     task = cell.task
-    if cell.tuner.name == "none" or (task.metric, task.metric_key, task.kind) == ("accuracy", None, "classification"):
+    if cell.tuner.name == "none" or task.is_right_or_wrong:
         return None
     return f"tuner={cell.tuner.name}: tunes by accuracy alone here, for metric {task.metric} needs another environment"
 

@@ -107,8 +107,7 @@ def _pin_differences(then: Environments, today: Environments, name: str) -> Sequ
         texts = (then.lock_text(name), today.lock_text(name))
     except UserError as error:
         return [str(error)]
-    old, new = ({pin.name: pin.version for pin in pins.pins(pins.lines(text), name)} for text in texts)
-    return report.pin_differences(old, new)
+    return report.pin_differences(*(pins.versions(text, name) for text in texts))
 
 
 def _this_host() -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from harness.execute.assemble import Place, open_session
 from harness.execute.cache import cache_folder
 from harness.execute.environment import environments
 from harness.execute.session import Counts
-from harness.plan.catalogue import catalogue
+from harness.plan.catalogue import Catalogue, catalogue
 from harness.plan.matrix import Plan, make_plan
 from harness.publish.gates import judge
 from harness.publish.live import view_for
@@ -35,7 +35,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the suite; 0 done, 1 a gate failed, 3 a cell failed."""
     shipped = catalogue(arguments.project)
-    plan = make_plan(shipped, arguments.overrides)
+    return carry_out(arguments, shipped, make_plan(shipped, arguments.overrides))
+
+
+def carry_out(arguments: argparse.Namespace, shipped: Catalogue, plan: Plan) -> int:
+    """Run a plan and print its table; the exit status is that of :func:`run`."""
     place = Place(arguments.results, cache_folder())
     _require_disk(place)
     console = Console(stderr=True)

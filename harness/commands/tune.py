@@ -19,10 +19,11 @@ def run(arguments: argparse.Namespace) -> int:
     ------
     UserError : no cell has one.
     """
-    plan = make_plan(catalogue(arguments.project), arguments.overrides)
+    shipped = catalogue(arguments.project)
+    plan = make_plan(shipped, arguments.overrides)
     tuned = [cell for cell in plan.cells if cell.tuner.name != "none"]
     if not tuned:
         refused = [item.reason.because for item in plan.excluded if item.cell.tuner.name != "none"]
         why = f"; the first that was left out: {refused[0]}" if refused else ", such as tuner=none,sensitivity"
         raise UserError(f"suite {plan.suite.name}: no cell has a tuner{why}")
-    return run_command.run(arguments)
+    return run_command.carry_out(arguments, shipped, plan)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.execute.schedule import schedule
+from harness.execute.schedule import Slot, schedule
 from harness.execute.session import Counts, Session
 from harness.execute.view import View
 from harness.plan.cell import Cell
@@ -83,10 +83,10 @@ def _measured(halves: Sequence[Half], turn: Turn, done: int, view: View) -> bool
     """Measure one turn unless it is measured already or one side's cell has failed; say whether it was."""
     view.step(done, f"pair {turn.block + 1} {SIDES[turn.side]} {turn.cell.key}")
     half, other = halves[turn.side], halves[1 - turn.side]
-    cell, others = half.cells[turn.cell.key], other.cells[turn.cell.key]
-    if other.session.is_closed(others) or not half.session.is_open(cell, turn.block):
+    slot = Slot(turn.order, turn.block, half.cells[turn.cell.key])
+    if other.session.is_closed(other.cells[turn.cell.key]) or not half.session.is_open(slot):
         return False
-    half.session.measure(cell, turn.block, turn.order)
+    half.session.measure(slot)
     return True
 
 

@@ -44,15 +44,22 @@ def open_session(
 
     An environment that cannot be built is no reason to stop: its cells become failure records.
     """
-    header = make_header(plan, environments, place, own())
+    code = own()
+    writer, lines = open_writer(place, make_header(plan, environments, place, code), view, begin_anew)
+    return assemble(plan, environments, place, view, writer, lines, code, after_block)
+
+
+def open_writer(
+    place: Place, header: record.Record, view: View, begin_anew: bool = False
+) -> tuple[store.RunWriter, list[record.Record]]:
+    """Return the writer and the records so far of the interrupted run of this plan, if there is one, else of a new."""
     unfinished = None if begin_anew else store.unfinished(place.results, header)
     if unfinished is None:
-        writer, lines = store.RunWriter.create(place.results, header), []
-    else:
-        writer = store.RunWriter.resume(unfinished)
-        lines = store.read_run(unfinished)
-        view.note(f"going on with run {writer.run}: {len(lines)} records are there")
-    return assemble(plan, environments, place, view, writer, lines, own(), after_block)
+        return store.RunWriter.create(place.results, header), []
+    writer = store.RunWriter.resume(unfinished)
+    lines = store.read_run(unfinished)
+    view.note(f"going on with run {writer.run}: {len(lines)} records are there")
+    return writer, lines
 
 
 def make_header(plan: Plan, environments: Environments, place: Place, code: Code, **fields: Any) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StageError
-from harness.execute import ceilings
 from harness.execute.instances import Call, launch_together
 from harness.execute.launch import Outcome, launch
+from harness.plan import ceilings
 from harness.plan.cell import Cell
 
 #: Share of the host's allowed memory a child may use when the protocol sets no limit.

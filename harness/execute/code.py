@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
-import tarfile
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +22,7 @@ import harness
 from harness.errors import StageError, UserError
 from harness.execute.imported import PACKAGE
 from harness.execute.revision import revision
+from harness.execute.unpack import unpack
 from harness.plan.cell import Cell
 from harness.plan.config import AXES
 
@@ -132,7 +130,7 @@ def of_revision(name: str, cache: Path) -> Code:
         archive = _git(repository, "archive", "--format=tar", commit, "--", PACKAGE.name)
         if archive is None:
             raise UserError(f"rev:{name}: no folder {PACKAGE.name} in it")
-        _unpack(archive, folder)
+        _unpack(archive, folder, f"rev:{name}")
     return _described(folder / PACKAGE.name, f"rev:{name}", revision=commit, dirty=False)
 
 
@@ -146,19 +144,20 @@ def _described(package: Path, where: str, **state: Any) -> Code:
     return Code(package, version[1], **state, known=json.loads(told.stdout))
 
 
-def _unpack(archive: bytes, folder: Path) -> None:
+def _unpack(archive: bytes, folder: Path, where: str) -> None:
     """Unpack into a folder that appears whole or not at all."""
-    new = folder.with_name(f"{folder.name}.new-{os.getpid()}")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
     try:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(new, filter="data")
-        new.rename(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            packed, new = Path(scratch) / "code.tar", Path(scratch) / "code"
+            packed.write_bytes(archive)
+            unpack(packed, PACKAGE.name, new, where)
+            new.rename(folder)
     except OSError as error:
-        shutil.rmtree(new, ignore_errors=True)
         if not folder.is_dir():  # another harness may have been first
             raise UserError(f"{folder}: cannot be written: {error.strerror}") from error
+    except StageError as error:
+        raise UserError(error.message) from error
 
 
 def _git(folder: Path, *arguments: str) -> bytes | None:

@@ -48,6 +48,16 @@ def pins(entries: Iterable[str], where: str) -> list[Pin]:
     return found
 
 
+def versions(lock: str, where: str) -> dict[str, str]:
+    """Return name -> version of the text of a lock.
+
+    Raises
+    ------
+    StageError : ``environment`` for a line that is no pin.
+    """
+    return {pin.name: pin.version for pin in pins(lines(lock), where)}
+
+
 def difference(wanted: Iterable[Pin], installed: Mapping[str, str]) -> str | None:
     """Return what differs between pins and installed versions (by name), None when nothing does.
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from harness.errors import StageError
 from harness.execute.artefacts import Artefact, Artefacts
-from harness.execute.assemble import Place, assemble, make_header, own
+from harness.execute.assemble import Place, assemble, make_header, open_writer
+from harness.execute.code import own
 from harness.execute.environment import Environments
 from harness.execute.session import Counts
 from harness.execute.view import View
@@ -136,21 +137,17 @@ def carry_out(rerun: Rerun, place: Place, view: View, stages: frozenset[str]) ->
 
     An interrupted rerun is gone on with. `stages` are made again even where the cache holds what they made.
     """
-    header = make_header(rerun.plan, rerun.environments, place, own())
+    code = own()
+    header = make_header(rerun.plan, rerun.environments, place, code)
     original = rerun.records[0]
     header |= {
         "suite": dict(original["suite"]),
         "rerun_of": {"run": original["run"], "cell_digest": rerun.entry["digest"]},
     }
-    unfinished = store.unfinished(place.results, header)
-    if unfinished is None:
-        writer, lines = store.RunWriter.create(place.results, header), []
-    else:
-        writer, lines = store.RunWriter.resume(unfinished), store.read_run(unfinished)
-        view.note(f"going on with run {writer.run}: {len(lines)} records are there")
+    writer, lines = open_writer(place, header, view)
     apart = place.cache / "reruns" / writer.run
     artefacts = Anew(place.cache / "artefacts", stages=stages, apart=apart)
-    session = assemble(rerun.plan, rerun.environments, place, view, writer, lines, own(), artefacts=artefacts)
+    session = assemble(rerun.plan, rerun.environments, place, view, writer, lines, code, artefacts=artefacts)
     counts = session.run()
     shutil.rmtree(apart, ignore_errors=True)
     return writer.path, counts

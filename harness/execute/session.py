@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StageError, UserError
-from harness.execute import budget, ceilings, scenarios
+from harness.execute import budget, scenarios
 from harness.execute.artefacts import Artefact
 from harness.execute.child import ChildError, Children
 from harness.execute.imported import PACKAGE
@@ -24,6 +24,7 @@ from harness.execute.preparation import Preparation, Prepared
 from harness.execute.schedule import Slot, schedule
 from harness.execute.stages import StageKeys, stage_keys
 from harness.execute.view import View
+from harness.plan import ceilings
 from harness.plan.cell import Cell
 from harness.plan.config import FAILED_INVOCATIONS
 from harness.results import record
@@ -164,14 +165,6 @@ class Session:
         for cell in self._cells:
             self._prepare(cell)
 
-    def is_open(self, cell: Cell, block: int) -> bool:
-        """Say whether that block of the cell is to be measured: it is not yet, and the cell has not failed."""
-        return self._is_open(Slot(0, block, cell))
-
-    def measure(self, cell: Cell, block: int, order: int) -> None:
-        """Measure one block of a cell as the `order`-th invocation, for who orders the invocations of several runs."""
-        self._measure(Slot(order, block, cell))
-
     def end(self, status: str, seconds: float) -> Counts:
         """Write down that this session has ended and return what the run now holds."""
         self._write(record.end(status, self.counts().to_dict(), seconds))
@@ -188,8 +181,8 @@ class Session:
             measured, cells = 0, []
             for slot in slots:
                 self._step(f"block {slot.block + 1} {slot.cell.key}")
-                if self._is_open(slot):
-                    self._measure(slot)
+                if self.is_open(slot):
+                    self.measure(slot)
                     measured += 1
                 cells.append(slot.cell)
             for cell in cells:
@@ -203,11 +196,12 @@ class Session:
             while found := budget.next_slots(pool, self._done, self.is_closed, self._seed, len(self._slots)):
                 more, slots = found
                 self._view.note(budget.line(pool, more))
-                for slot in filter(self._is_open, slots):
-                    self._measure(slot)
+                for slot in filter(self.is_open, slots):
+                    self.measure(slot)
                 self._after_block(more.block)
 
-    def _is_open(self, slot: Slot) -> bool:
+    def is_open(self, slot: Slot) -> bool:
+        """Say whether a slot is to be measured: it is not yet, and its cell has not failed."""
         return (slot.cell.digest, slot.block) not in self._done.invoked and not self.is_closed(slot.cell)
 
     def is_closed(self, cell: Cell) -> bool:
@@ -284,7 +278,8 @@ class Session:
         metric = accuracy.values["metric"]
         self._view.note(f"  {cell.key}: {metric['name']} {metric['value']:.4f}")
 
-    def _measure(self, slot: Slot) -> None:
+    def measure(self, slot: Slot) -> None:
+        """Measure one slot, also for who orders the invocations of several runs, and write down what came of it."""
         cell = slot.cell
         if cell.digest not in self._artefacts:
             return

@@ -149,7 +149,7 @@ def _locks_of(header: Record, plan: Plan, environments: Environments, results: P
             raise UserError(f"run {header['run']}: it has no environment '{name}', which its cells run in today")
         if wanted == environments.lock_hash(name):
             continue
-        path = results / store.ENVIRONMENTS / f"{name}-{wanted}.txt"
+        path = store.environment_file(results, name, wanted)
         if not path.is_file():
             raise UserError(f"run {header['run']}: its lock {path} is not there, so {name} cannot be brought back")
         there = environments.with_locks({name: path}).lock_hash(name)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.execute import ceilings
 from harness.execute.imported import PACKAGE, closure
+from harness.plan import ceilings
 from harness.plan.cell import Cell, digest
 
 #: Stage -> the files under harness/ that it begins with ({backend} and the like are the cell's): they and what they

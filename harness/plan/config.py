@@ -104,6 +104,11 @@ class TaskConfig:
     fine_tune: FineTuneConfig = field(default_factory=FineTuneConfig)
     options: dict[str, Any] = field(default_factory=dict)  # the reader's own
 
+    @property
+    def is_right_or_wrong(self) -> bool:
+        """Whether a row is right or wrong and the metric their share, which needs no package to be scored."""
+        return (self.metric, self.metric_key, self.kind) == ("accuracy", None, "classification")
+
 
 @dataclass(frozen=True)
 class QuantizerConfig:

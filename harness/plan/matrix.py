@@ -13,9 +13,9 @@ from hydra.errors import HydraException
 
 from harness.backends.base import backend_class
 from harness.errors import UserError, nearest
-from harness.execute import ceilings
 from harness.execute import host as hosts
 from harness.models import base as models
+from harness.plan import ceilings
 from harness.plan.catalogue import Catalogue
 from harness.plan.cell import Cell, Option, Reason
 from harness.plan.compose import options

@@ -20,6 +20,7 @@ from harness.errors import UserError
 from harness.plan.config import AXES
 from harness.publish import rows as run_rows
 from harness.publish.compare_records import Cell, Run, matched, mode_of, references_of, subject_of
+from harness.stats import accuracy as accuracies
 from harness.stats import accuracy_changes, changes
 from harness.stats.changes import Change, Rule
 from harness.stats.estimate import Interval, Ratio
@@ -112,10 +113,7 @@ def comparison(one: Run, other: Run, root: Path, rule: Rule) -> Comparison:
                 pairs[cell.key, role] = tuple(sides)
     for row, columns in zip(found, _accuracies(cells, runs, rule), strict=True):
         row |= columns
-    plain = [{name: _stable(row.get(name)) for name in COLUMNS} for row in found]
-    frame = pd.DataFrame(plain, columns=list(COLUMNS), dtype=object)
-    numbers = [name for name, kind in COLUMNS.items() if kind in ("Float64", "Int64")]
-    return Comparison(mode, runs, rule, frame.astype(dict.fromkeys(numbers, float)), pairs, unmatched)
+    return Comparison(mode, runs, rule, run_rows.as_frame(found, COLUMNS), pairs, unmatched)
 
 
 def _facts(cell: Cell, runs: Sequence[Run]) -> dict[str, Any]:
@@ -187,7 +185,7 @@ def _accuracies(cells: Sequence[Cell], runs: Sequence[Run], rule: Rule) -> list[
             }
             continue
         protocol = cell.configs["protocol"]
-        allowed = protocol["criterion"] * (abs(values[0]) if protocol["criterion_relative"] else 1.0)
+        allowed = accuracies.allowed_loss(values[0], protocol["criterion"], protocol["criterion_relative"])
         sides = (
             accuracy_changes.Evaluated(line["metric"]["name"], value, line["predictions"], line["logits_sha256"])
             for line, value in zip(lines, values, strict=True)
@@ -209,8 +207,3 @@ def _accuracy_columns(verdict: str, difference: Interval) -> dict[str, Any]:
         "difference_low": difference.low,
         "difference_high": difference.high,
     }
-
-
-def _stable(value: Any) -> Any:
-    """Round a number to ten digits: the last bits of a sum are the maths library's, and a table must not show them."""
-    return float(f"{value:.10g}") if isinstance(value, float) else value

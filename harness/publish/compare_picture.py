@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from harness.errors import UserError
 from harness.plan.config import AXES
 from harness.publish.compare import ROLES, Comparison
+from harness.publish.pictures import save
 
 _COLOURS = {"faster": "tab:green", "slower": "tab:red", "equivalent": "tab:blue", "inconclusive": "tab:gray"}
 
@@ -55,14 +54,7 @@ def draw(compared: Comparison, paths: list[Path]) -> list[Path]:
     axes.set(xlabel=f"{what}, B over A (above 1: B is faster); circle: latency, square: throughput")
     axes.grid(axis="x", alpha=0.3)
     axes.legend(loc="best", fontsize="small")
-    try:
-        for path in paths:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # Ids of an SVG are random and it has a date, unless told otherwise.
-            with rc_context({"svg.hashsalt": "harness"}):
-                figure.savefig(path, dpi=120, metadata={"Date": None} if path.suffix == ".svg" else None)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+    save(figure, paths)
     return paths
 
 

@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from harness.execute import pins
-from harness.results import store
+from harness.results import cells, store
 from harness.stats.changes import Subject
 from harness.stats.disturbance import Invocation, foreign_share
 
@@ -86,20 +86,18 @@ def matched(one: Run, other: Run) -> tuple[list[Cell], tuple[str, ...]]:
     short = defaultdict(list)
     for entry in other.header["cells"]:
         short[tuple(entry["labels"][:-1])].append(entry)
-    options = {option["digest"]: option for option in one.header["options"]}
-    cells, rest = [], []
+    found, rest = [], []
     for entry in one.header["cells"]:
         near = short[tuple(entry["labels"][:-1])]
         partner = theirs.get(entry["key"]) or (near[0] if len(near) == 1 else None)
         if partner is None:
             rest.append(entry["key"])
             continue
-        configs = {options[each]["axis"]: options[each]["config"] for each in entry["options"]}
         digests = (entry["digest"], partner["digest"])
-        cells.append(Cell(entry["key"], tuple(entry["labels"]), digests, configs))
-    taken = {cell.digests[1] for cell in cells}
+        found.append(Cell(entry["key"], tuple(entry["labels"]), digests, cells.configs(one.header, entry)))
+    taken = {cell.digests[1] for cell in found}
     rest += [entry["key"] for entry in other.header["cells"] if entry["digest"] not in taken]
-    return cells, tuple(rest)
+    return found, tuple(rest)
 
 
 def _series(invocation: Record, role: str) -> Record | None:
@@ -155,10 +153,8 @@ def _same_numpy(runs: Sequence[Run], environment: str, root: Path) -> bool:
 
 def versions_of(root: Path, environment: str, lock: str | None) -> dict[str, str]:
     """Return package -> version of a stored lock; nothing where it is not stored."""
-    path = root / store.ENVIRONMENTS / f"{environment}-{lock}.txt"
-    if not path.is_file():
-        return {}
-    return {pin.name: pin.version for pin in pins.pins(pins.lines(path.read_text()), path.name)}
+    path = store.environment_file(root, environment, str(lock))
+    return pins.versions(path.read_text(), path.name) if path.is_file() else {}
 
 
 def references_of(lines: Sequence[Record], runs: Sequence[Run]) -> Sequence[float] | None:

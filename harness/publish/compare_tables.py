@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.errors import UserError
 from harness.plan.config import AXES
 from harness.publish import compare_words as words
 from harness.publish.compare import COLUMNS, ROLES, Comparison
 from harness.publish.numbers import ends, is_known, number
-from harness.publish.rows import GROUP
+from harness.publish.tables import escaped, write_csv_and_markdown
+from harness.results.cells import GROUP
 
 _COLOURS = {
     "slower": "red",
@@ -73,14 +73,8 @@ def write(compared: Comparison, root: Path, folder: Path) -> list[Path]:
     ------
     UserError : the folder cannot be written.
     """
-    paths = [folder / f"{name_of(compared)}.{suffix}" for suffix in ("csv", "md")]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        compared.rows.astype(COLUMNS).to_csv(paths[0], index=False, lineterminator="\n")
-        paths[1].write_text(markdown(compared, root), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{folder}: the comparison cannot be written: {error.strerror or error}") from error
-    return paths
+    typed, text = compared.rows.astype(COLUMNS), markdown(compared, root)
+    return write_csv_and_markdown(typed, text, folder, name_of(compared), "the comparison")
 
 
 def name_of(compared: Comparison) -> str:
@@ -90,13 +84,13 @@ def name_of(compared: Comparison) -> str:
 
 def markdown(compared: Comparison, root: Path) -> str:
     """Return the comparison as Markdown."""
-    text = [f"- {_escaped(line)}" for line in words.heading(compared, root)]
+    text = [f"- {escaped(line)}" for line in words.heading(compared, root)]
     for title, lines in _groups(compared):
-        cells = [[_escaped(text) for text in dataclasses.astuple(line)] for line in lines]
+        cells = [[escaped(text) for text in dataclasses.astuple(line)] for line in lines]
         body = pd.DataFrame(cells, columns=list(HEADINGS), dtype=object)
         table = body.to_markdown(index=False, disable_numparse=True, colalign=_SIDES)
-        text += ["", f"### {_escaped(title)}", "", table]
-    return "\n".join([*text, "", *(f"- {_escaped(line)}" for line in words.sentences(compared))]) + "\n"
+        text += ["", f"### {escaped(title)}", "", table]
+    return "\n".join([*text, "", *(f"- {escaped(line)}" for line in words.sentences(compared))]) + "\n"
 
 
 _SIDES = ("left", "left", "right", "right", "right", "left")
@@ -147,9 +141,3 @@ def _lines(row: pd.Series, mode: str) -> Iterator[Line]:
     for side in "ab":
         if row[f"{side}_failed"] is not None:
             yield Line("", f"side {side.upper()}", "", "", "", "failed")
-
-
-def _escaped(text: str) -> str:
-    for mark in ("\\", "|", "<", "*", "_", "`", "["):
-        text = text.replace(mark, "\\" + mark)
-    return text

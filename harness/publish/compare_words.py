@@ -12,6 +12,7 @@ import pandas as pd
 from harness.plan.config import AXES
 from harness.publish.compare import ROLES, Comparison
 from harness.publish.compare_records import Run, versions_of
+from harness.publish.leaves import leaves
 from harness.publish.numbers import is_known
 from harness.results import store
 
@@ -61,7 +62,7 @@ def differences(compared: Comparison, root: Path) -> Iterator[str]:
         if None in described:
             yield "hosts: one of them is not described below hosts/"
         else:
-            for line in _changed(*(dict(_leaves(host)) for host in described)):
+            for line in _changed(*map(leaves, described)):
                 yield f"host {line}"
 
 
@@ -151,7 +152,7 @@ def _changed_configs(one: Run, other: Run) -> list[str]:
     ]
     lines = []
     for axis, label in sides[0].keys() & sides[1].keys():
-        pair = [dict(_leaves(side[axis, label])) for side in sides]
+        pair = [leaves(side[axis, label]) for side in sides]
         lines += [f"{axis} {label}: {line}" for line in _changed(*pair)]
     return sorted(lines)
 
@@ -168,15 +169,3 @@ def _changed(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 def _listed(lines: list[str]) -> str:
     more = f" and {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
     return (", ".join(lines[:_NAMED]) or "another lock") + more
-
-
-def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the path and value of each field of nested objects; a list is one value, but for one of objects."""
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from _leaves(item, f"{prefix}.{name}" if prefix else str(name))
-    elif isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
-        for place, item in enumerate(value):
-            yield from _leaves(item, f"{prefix}[{place}]")
-    else:
-        yield prefix, value

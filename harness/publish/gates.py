@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from harness.errors import UserError, nearest
-from harness.execute.ceilings import CEILING
+from harness.plan.ceilings import CEILING
 from harness.plan.config import AXES
 from harness.plan.suite import Gate
 

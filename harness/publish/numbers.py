@@ -18,6 +18,11 @@ def is_known(value: Any) -> bool:
     return value is not None and value == value
 
 
+def stable(value: Any) -> Any:
+    """Round a number to ten digits: the last bits of a sum are the maths library's, and a table must not show them."""
+    return float(f"{value:.10g}") if isinstance(value, float) else value
+
+
 def decimals(value: float, low: float | None = None, high: float | None = None, digits: int = 3) -> int:
     """Return how many decimals to show: as many as half the interval supports, at least `digits` significant ones."""
     wanted = digits - 1 - (math.floor(math.log10(abs(value))) if value else 0) if digits else 0

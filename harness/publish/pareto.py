@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from harness.errors import UserError
+from harness.publish.pictures import save
 from harness.publish.trials import Tuning
 from harness.tuning.history import Trial
 
@@ -65,13 +65,7 @@ def draw(found: Tuning, path: Path) -> int:
     axes.margins(x=0.08, y=0.1)
     axes.grid(alpha=0.3)
     axes.legend(loc="best", framealpha=0.9)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Ids of an SVG are random and it has a date, unless told otherwise.
-        with rc_context({"svg.hashsalt": "harness"}):
-            figure.savefig(path, dpi=120, metadata={"Date": None} if path.suffix == ".svg" else None)
-    except OSError as error:
-        raise UserError(f"picture {path}: cannot be written: {error.strerror}") from error
+    save(figure, [path])
     return len(points)
 
 

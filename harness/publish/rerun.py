@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.publish.leaves import leaves
 from harness.stats import estimate, repetition
 from harness.stats.estimate import Interval
 
@@ -95,7 +96,7 @@ def verdict(found: Sequence[Finding]) -> tuple[bool, str]:
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return one text for each field of two descriptions that differs: ``kernel: 6.1, now 6.2``."""
-    first, second = _flat(then), _flat(now)
+    first, second = leaves(then), leaves(now)
     names = [*first, *(name for name in second if name not in first)]
     return [
         f"{name}: {first.get(name)}, now {second.get(name)}" for name in names if first.get(name) != second.get(name)
@@ -218,14 +219,3 @@ def _levels(records: Sequence[Record], digest: str | None) -> dict[int, float]:
         for series in line["series"]
         if series["role"] == "latency"
     }
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the leaves of a description by their dotted names; objects of a list by their place."""
-    found: dict[str, Any] = {}
-    for name, item in value.items():
-        is_objects = isinstance(item, list) and bool(item) and all(isinstance(one, Mapping) for one in item)
-        items = {f"{name}[{place}]": one for place, one in enumerate(item)} if is_objects else {name: item}
-        for inner, one in items.items():
-            found |= _flat(one, f"{prefix}{inner}.") if isinstance(one, Mapping) else {prefix + inner: one}
-    return found

@@ -14,10 +14,12 @@ from typing import Any
 import pandas as pd
 
 from harness.errors import UserError
-from harness.execute import ceilings
+from harness.plan import ceilings
 from harness.plan.cell import find_baseline
 from harness.plan.config import AXES
 from harness.publish import scenarios
+from harness.publish.numbers import stable
+from harness.results.cells import GROUP
 from harness.stats import accuracy as accuracies
 from harness.stats import budget, estimate, verdict
 
@@ -47,9 +49,6 @@ COLUMNS: dict[str, str] = {
     **dict.fromkeys(("blocks", "blocks_wanted"), "Int64"),
     **dict.fromkeys(("artefact", "environment", "environment_lock", "cell_key", "cell_digest", "run"), "string"),
 }
-
-#: Cells of these axes, and labels, are compared with each other; the other axes are what is compared.
-GROUP = ("model", "task", "host", "protocol")
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,12 @@ def rows(records: Iterable[Record]) -> pd.DataFrame:
     found = [_row(run, cell, _baseline(run.header, cell, cells)) for cell in cells]
     found += [_left_out(run.header, entry) for entry in run.header["excluded"]]
     columns = {**COLUMNS, **(scenarios.COLUMNS if run.scenarios or run.failed_scenarios else {})}
-    plain = [{name: _stable(row.get(name)) for name in columns} for row in found]
+    return as_frame(found, columns)
+
+
+def as_frame(found: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
+    """Return rows as a frame of `columns` (name -> the type it is written as), in that order; numbers are floats."""
+    plain = [{name: stable(row.get(name)) for name in columns} for row in found]
     frame = pd.DataFrame(plain, columns=list(columns), dtype=object)
     numbers = [name for name, kind in columns.items() if kind in ("Float64", "Int64")]
     return frame.astype(dict.fromkeys(numbers, float))
@@ -350,8 +354,3 @@ def _steady(invocations: Iterable[Record]) -> dict[str, list[bool]]:
 def _with_ends(name: str, interval: estimate.Interval) -> dict[str, float | None]:
     columns = {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
     return {column: value for column, value in columns.items() if column in COLUMNS}
-
-
-def _stable(value: Any) -> Any:
-    """Round a number to ten digits: the last bits of a sum are the maths library's, and a table must not show them."""
-    return float(f"{value:.10g}") if isinstance(value, float) else value

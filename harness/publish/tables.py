@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.errors import UserError
-from harness.execute.ceilings import CEILING
+from harness.plan.ceilings import CEILING
 from harness.publish import scenarios
 from harness.publish.columns import PERCENT, WIDE, fields, fit, lay_out
 from harness.publish.numbers import decimals, ends, is_known, number
@@ -85,32 +85,47 @@ def write(frame: pd.DataFrame, folder: Path, heading: Heading) -> list[Path]:
     UserError : the folder cannot be written.
     """
     typed = frame.astype({**COLUMNS, **{name: kind for name, kind in scenarios.COLUMNS.items() if name in frame}})
-    paths = [folder / f"{heading.run}.{suffix}" for suffix in ("csv", "md", "parquet")]
+    paths = write_csv_and_markdown(typed, markdown(frame, heading), folder, heading.run, "the tables")
+    paths.append(folder / f"{heading.run}.parquet")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        typed.to_csv(paths[0], index=False, lineterminator="\n")
-        paths[1].write_text(markdown(frame, heading), encoding="utf-8")
-        typed.to_parquet(paths[2], engine="pyarrow", index=False)
+        typed.to_parquet(paths[-1], engine="pyarrow", index=False)
     except OSError as error:
         raise UserError(f"{folder}: the tables cannot be written: {error.strerror or error}") from error
+    return paths
+
+
+def write_csv_and_markdown(frame: pd.DataFrame, text: str, folder: Path, name: str, what: str) -> list[Path]:
+    """Write ``NAME.csv`` of `frame` and ``NAME.md`` of `text` into a folder, made if need be, and return their paths.
+
+    Raises
+    ------
+    UserError : the folder cannot be written, `what` was to be.
+    """
+    paths = [folder / f"{name}.{suffix}" for suffix in ("csv", "md")]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        frame.to_csv(paths[0], index=False, lineterminator="\n")
+        paths[1].write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{folder}: {what} cannot be written: {error.strerror or error}") from error
     return paths
 
 
 def markdown(frame: pd.DataFrame, heading: Heading) -> str:
     """Return the table of a run as Markdown."""
     footnotes = _footnotes(frame)
-    lines = [_escaped(f"{heading.suite}, run {heading.run}; {heading.host}; {heading.blocks}"), ""]
+    lines = [escaped(f"{heading.suite}, run {heading.run}; {heading.host}; {heading.blocks}"), ""]
     for part in parts(frame, heading):
         block = lay_out(WIDE, fields(part.rows, footnotes), part.rows)
-        headings = [_escaped(" ".join(heading)) for heading in block.headings]
-        cells = [[_escaped("".join(lines)) for lines in row] for row in block.cells]
+        headings = [escaped(" ".join(heading)) for heading in block.headings]
+        cells = [[escaped("".join(lines)) for lines in row] for row in block.cells]
         body = pd.DataFrame(cells, columns=headings, dtype=object)
         sides = ["left" if column.is_text else "right" for column in block.columns]
         text = body.to_markdown(index=False, disable_numparse=True, colalign=sides)
-        lines += [f"### {_escaped(part.title)}", "", text, ""]
-        lines += [line for sentence in part.sentences for line in (_escaped(sentence), "")]
-    lines += [f"{index}. {_escaped(reason)}" for reason, index in footnotes.items()]
-    lines += [""] * bool(footnotes) + [f"- {_escaped(line)}" for line in legend(frame)]
+        lines += [f"### {escaped(part.title)}", "", text, ""]
+        lines += [line for sentence in part.sentences for line in (escaped(sentence), "")]
+    lines += [f"{index}. {escaped(reason)}" for reason, index in footnotes.items()]
+    lines += [""] * bool(footnotes) + [f"- {escaped(line)}" for line in legend(frame)]
     return "\n".join(lines) + "\n"
 
 
@@ -237,7 +252,7 @@ def _colour(line: str) -> str:
     return "red" if red else _COLOURS.get(word, "")
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Return text that Markdown shows as it is: no pipe ends a cell, no angle bracket opens a tag, no line ends it."""
     for mark in ("\\", "|", "<", "*", "_", "`", "["):
         text = text.replace(mark, "\\" + mark)

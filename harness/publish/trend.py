@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.publish import trend_changes
 from harness.publish.trend_changes import Difference, between
-from harness.results import aa, confirmations
+from harness.results import aa, confirmations, store
 from harness.results.confirmations import Confirmation
 from harness.results.history import History, Point
 from harness.stats import trend
@@ -155,7 +155,7 @@ def obstacles(root: Path, before: Point, after: Point, differences: Sequence[Dif
             if point.harness["revision"] is None or point.harness["dirty"]:
                 yield f"run {point.run} was made with code of no git revision"
     for name, lock_hash in sorted({*before.locks.items(), *after.locks.items()}):
-        path = trend_changes.lock_file(root, name, lock_hash)
+        path = store.environment_file(root, name, lock_hash)
         if not path.is_file():
             yield f"its lock {path} is not there"
 

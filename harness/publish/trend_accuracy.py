@@ -40,11 +40,13 @@ def accuracy_trends(root: Path, histories: Sequence[History]) -> list[Trend]:
         for place in range(1, len(points))
         if _moved(points[place - 1].evaluation, points[place].evaluation)
     ]
-    changes = iter(accuracy_changes([_subject(pair) for pair in pairs if _obstacle(pair) is None]))
+    obstacles = [_obstacle(pair) for pair in pairs]
+    comparable = [pair for pair, obstacle in zip(pairs, obstacles, strict=True) if obstacle is None]
+    changes = iter(accuracy_changes([_subject(pair) for pair in comparable]))
     candidates: list[list[Candidate]] = [[] for _ in there]
-    for pair in pairs:
-        change = next(changes) if _obstacle(pair) is None else None
-        candidates[pair.history].append(_candidate(root, pair, change))
+    for pair, obstacle in zip(pairs, obstacles, strict=True):
+        change = next(changes) if obstacle is None else None
+        candidates[pair.history].append(_candidate(root, pair, change, obstacle))
     return [
         Trend(history, ACCURACY, points, tuple(Level(point.evaluation.value, None) for point in points), tuple(found))
         for (history, points), found in zip(there, candidates, strict=True)
@@ -77,22 +79,16 @@ def _obstacle(pair: _Pair) -> str | None:
 def _subject(pair: _Pair) -> Subject:
     one, other = pair.before.evaluation, pair.after.evaluation
     protocol = pair.after.configs["protocol"]
-    allowed = accuracies.criterion(
-        Interval(other.value - one.value),
-        one.value,
-        protocol["criterion"],
-        protocol["criterion_relative"],
-        other.greater_is_better,
-    ).allowed
+    allowed = accuracies.allowed_loss(one.value, protocol["criterion"], protocol["criterion_relative"])
     sides = [Evaluated(side.metric, side.value, side.predictions, side.logits_sha256) for side in (one, other)]
     return Subject(*sides, other.references, allowed, other.greater_is_better)
 
 
-def _candidate(root: Path, pair: _Pair, change: AccuracyChange | None) -> Candidate:
+def _candidate(root: Path, pair: _Pair, change: AccuracyChange | None, obstacle: str | None) -> Candidate:
     one, other = pair.before.evaluation, pair.after.evaluation
     parts = [bits(one, other)]
     if change is None:
-        parts.append(_obstacle(pair) or "")
+        parts.append(obstacle or "")
     else:
         differ = sum(mine != theirs for mine, theirs in zip(one.predictions, other.predictions, strict=True))
         parts.append(f"{differ} of {len(one.predictions)} predictions differ")

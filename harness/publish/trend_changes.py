@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.errors import StageError
 from harness.execute import pins
+from harness.publish.leaves import leaves
 from harness.results import store
 from harness.results.history import Point
 
@@ -44,11 +45,6 @@ def between(root: Path, before: Point, after: Point) -> list[Difference]:
             *_configs(before, after)]  # fmt: skip
 
 
-def lock_file(root: Path, name: str, lock_hash: str) -> Path:
-    """Return where a lock is stored; it may not be there."""
-    return root / store.ENVIRONMENTS / f"{name}-{lock_hash}.txt"
-
-
 def _locks(root: Path, before: Point, after: Point) -> Iterator[Difference]:
     for name in dict.fromkeys([*before.locks, *after.locks]):
         one, other = before.locks.get(name), after.locks.get(name)
@@ -59,7 +55,7 @@ def _locks(root: Path, before: Point, after: Point) -> Iterator[Difference]:
 def _pins(root: Path, name: str, one: str | None, other: str | None) -> str:
     if one is None or other is None:
         return "new in this cell" if one is None else "no longer in this cell"
-    locks = [_read(lock_file(root, name, lock)) for lock in (one, other)]
+    locks = [_read(store.environment_file(root, name, lock)) for lock in (one, other)]
     if None in locks:
         missing = next(lock for lock, there in zip((one, other), locks, strict=True) if there is None)
         return f"lock {one} -> {other} ({store.ENVIRONMENTS}/{name}-{missing}.txt is not there to say what changed)"
@@ -78,10 +74,9 @@ def _pin(name: str, old: str | None, new: str | None) -> str:
 def _read(path: Path) -> dict[str, str] | None:
     """Return name -> version of a stored lock, None where there is none that can be read."""
     try:
-        found = pins.pins(pins.lines(path.read_text()), path.name)
+        return pins.versions(path.read_text(), path.name)
     except (OSError, ValueError, StageError):
         return None
-    return {pin.name: pin.version for pin in found}
 
 
 def _harness(before: Point, after: Point) -> Iterator[Difference]:
@@ -108,17 +103,7 @@ def _hosts(root: Path, before: Point, after: Point) -> Iterator[Difference]:
 
 def _configs(before: Point, after: Point) -> Iterator[Difference]:
     for axis in before.configs:
-        one, other = _flat(before.configs[axis]), _flat(after.configs.get(axis, {}))
+        one, other = leaves(before.configs[axis]), leaves(after.configs.get(axis, {}))
         for name in dict.fromkeys([*one, *other]):
             if one.get(name) != other.get(name):
                 yield Difference(CONFIG, f"{axis}.{name} {one.get(name)} -> {other.get(name)}")
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat

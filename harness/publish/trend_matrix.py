@@ -18,12 +18,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from harness.errors import UserError
 from harness.plan.config import AXES
 from harness.publish import numbers
+from harness.publish.pictures import save
 from harness.publish.rows import rows as rows_of
-from harness.publish.tables import _escaped as escaped
-from harness.publish.trend_picture import save
+from harness.publish.tables import escaped, write_csv_and_markdown
 from harness.results import store
 from harness.results.history import History
 
@@ -100,13 +99,7 @@ def write(found: Matrix, folder: Path, name: str) -> list[Path]:
     ------
     UserError : the folder cannot be written.
     """
-    paths = [folder / f"{name}.{suffix}" for suffix in ("csv", "md")]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        frame(found).to_csv(paths[0], index=False, lineterminator="\n")
-        paths[1].write_text(markdown(found), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{folder}: the matrix cannot be written: {error.strerror or error}") from error
+    paths = write_csv_and_markdown(frame(found), markdown(found), folder, name, "the matrix")
     pictures = [folder / f"{name}.{suffix}" for suffix in ("png", "svg")]
     save(_picture(found), pictures)
     return [*paths, *pictures]

@@ -8,13 +8,12 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from harness.errors import UserError
 from harness.publish import trend_changes
+from harness.publish.pictures import save
 from harness.publish.trend import ACCURACY, CANDIDATE, CONFIRMED, OUT_OF_REACH, REFUTED, Trend, marks
 from harness.publish.trend_table import size, unit
 from harness.results import store
@@ -68,23 +67,6 @@ def draw(one: Trend, root: Path, folder: Path) -> list[Path]:
 def name_of(one: Trend) -> str:
     """Return the name of a trend's files: metric, cell and machine."""
     return re.sub(r"[^\w.=-]+", "_", f"{one.metric}.{one.history.key}.{one.history.machine}")
-
-
-def save(figure: Figure, paths: Sequence[Path]) -> None:
-    """Write a figure, without what differs from one writing to the next.
-
-    Raises
-    ------
-    UserError : a folder cannot be written.
-    """
-    try:
-        for path in paths:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # Ids of an SVG are random and it has a date, unless told otherwise.
-            with rc_context({"svg.hashsalt": "harness"}):
-                figure.savefig(path, dpi=110, metadata={"Date": None} if path.suffix == ".svg" else None)
-    except OSError as error:
-        raise UserError(f"picture {path}: cannot be written: {error.strerror}") from error
 
 
 def _levels(axes: Axes, one: Trend) -> None:

@@ -13,9 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.errors import UserError
 from harness.publish import numbers
-from harness.publish.tables import _escaped as escaped
+from harness.publish.tables import escaped, write_csv_and_markdown
 from harness.publish.trend import ACCURACY, CANDIDATE, CONFIRMED, LATENCY, Candidate, Trend, marks
 from harness.results import store
 from harness.stats.estimate import Interval
@@ -55,14 +54,7 @@ def write(trends: Sequence[Trend], root: Path, folder: Path, name: str) -> list[
     ------
     UserError : the folder cannot be written.
     """
-    paths = [folder / f"{name}.{suffix}" for suffix in ("csv", "md")]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        rows(trends).to_csv(paths[0], index=False, lineterminator="\n")
-        paths[1].write_text(markdown(trends, root), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{folder}: the trend cannot be written: {error.strerror or error}") from error
-    return paths
+    return write_csv_and_markdown(rows(trends), markdown(trends, root), folder, name, "the trend")
 
 
 def markdown(trends: Sequence[Trend], root: Path) -> str:
@@ -135,13 +127,13 @@ def _row(one: Trend, found: Candidate) -> dict[str, Any]:
         "host": one.points[found.first].host,
         "runs": len(one.points),
         **{f"{place}_run": one.points[getattr(found, place)].run for place in ("first", "earliest", "latest", "found")},
-        "before": _rounded(found.before * factor),
-        "after": _rounded(found.after * factor),
+        "before": numbers.stable(found.before * factor),
+        "after": numbers.stable(found.after * factor),
         "unit": name,
-        "change": _rounded(change.estimate),
-        "change_low": _rounded(change.low),
-        "change_high": _rounded(change.high),
-        "control_change": None if found.control is None else _rounded(found.control - 1),
+        "change": numbers.stable(change.estimate),
+        "change_low": numbers.stable(change.low),
+        "change_high": numbers.stable(change.high),
+        "control_change": None if found.control is None else numbers.stable(found.control - 1),
         "verdict": found.verdict,
         "status": found.status,
         "because": found.because,
@@ -190,8 +182,3 @@ def _print(console: Console, headings: Sequence[str], body: Sequence[Sequence[st
             cells[status].stylize(_COLOURS.get(row[status].split(":")[0], ""))
         table.add_row(*cells)
     console.print(table)
-
-
-def _rounded(value: float | None) -> float | None:
-    """Return ten digits of a number: the last bits of a sum are the maths library's."""
-    return None if value is None else float(f"{value:.10g}")

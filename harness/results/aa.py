@@ -7,15 +7,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError
+from harness.results import journal
 
 FOLDER = "aa"
 
@@ -58,32 +54,13 @@ def append(root: Path, entry: Mapping[str, Any]) -> Path:
     if problem := _problem(entry):
         raise ValueError(f"A/A entry: {problem}")
     path = root / FOLDER / f"{entry['host']}.jsonl"
-    line = json.dumps(dict(entry), allow_nan=False, separators=(",", ":")).encode() + b"\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            # A writer that was killed may have left a line without its end, which no reader takes for an entry.
-            if stream.tell() and not _ends_whole(path):
-                stream.write(b"\n")
-            stream.write(line)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+    journal.append(path, entry)
     return path
 
 
 def read(root: Path, host: str) -> list[dict[str, Any]]:
     """Return the A/As of a host, the oldest first; lines that are none, such as a cut-off last one, are passed over."""
-    entries = []
-    with contextlib.suppress(OSError):
-        for line in (root / FOLDER / f"{host}.jsonl").read_bytes().splitlines():
-            with contextlib.suppress(ValueError):
-                entry = json.loads(line)
-                if isinstance(entry, dict) and not _problem(entry):
-                    entries.append(entry)
-    return entries
+    return [entry for entry in journal.entries(root / FOLDER / f"{host}.jsonl") if not _problem(entry)]
 
 
 def latest(root: Path, host: str) -> dict[str, Any] | None:
@@ -105,9 +82,3 @@ def _problem(entry: Mapping[str, Any]) -> str | None:
         return f"field {different[0]} is {'missing' if different[0] in FIELDS else 'unknown'}"
     wrong = [name for name, types in FIELDS.items() if type(entry[name]) not in types]
     return f"field {wrong[0]} is {entry[wrong[0]]!r}" if wrong else None
-
-
-def _ends_whole(path: Path) -> bool:
-    with path.open("rb") as stream:
-        stream.seek(-1, os.SEEK_END)
-        return stream.read(1) == b"\n"

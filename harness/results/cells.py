@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.errors import UserError, nearest
+from harness.plan.cell import find_baseline
 from harness.plan.config import AXES
 
 Entry = Mapping[str, Any]
@@ -60,14 +61,11 @@ def baseline(header: Entry, entry: Entry) -> Entry | None:
 
     None where the suite names none, more than one is meant, or it is the cell itself.
     """
-    wanted = dict(header["baseline"])
-    places = [list(AXES).index(axis) for axis in GROUP]
-    group = [one for one in header["cells"] if all(one["labels"][at] == entry["labels"][at] for at in places)]
-    by_label = [one for one in group if all(_label(one, axis) == label for axis, label in wanted.items())]
-    by_name = [one for one in group if all(configs(header, one)[axis]["name"] == name for axis, name in wanted.items())]
-    found = by_label or by_name
-    # Two that fit, or a suite that names none: to take one would be a guess.
-    return found[0] if wanted and len(found) == 1 and found[0]["digest"] != entry["digest"] else None
+    group = [one for one in header["cells"] if all(_label(one, axis) == _label(entry, axis) for axis in GROUP)]
+    found = find_baseline(
+        group, header["baseline"], lambda one, axis: (_label(one, axis), configs(header, one)[axis]["name"])
+    )
+    return None if found is None or found["digest"] == entry["digest"] else found
 
 
 def within(words: Sequence[str], labels: Sequence[str]) -> bool:

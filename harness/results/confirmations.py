@@ -7,15 +7,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import fcntl
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import UserError
+from harness.results import journal
 
 FOLDER = "confirmations"
 
@@ -59,33 +55,14 @@ def append(root: Path, machine: str, one: Confirmation) -> Path:
     UserError : the file cannot be written.
     """
     path = root / FOLDER / f"{machine}.jsonl"
-    line = json.dumps(dataclasses.asdict(one), allow_nan=False, separators=(",", ":")).encode() + b"\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab+") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            if stream.seek(0, os.SEEK_END):
-                stream.seek(-1, os.SEEK_END)
-                # What a killed writer has left without its end must not take this line with it.
-                line = line if stream.read(1) == b"\n" else b"\n" + line
-            stream.write(line)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+    journal.append(path, dataclasses.asdict(one))
     return path
 
 
 def read(root: Path, machine: str) -> list[Confirmation]:
     """Return the confirmations of a machine, the oldest first; lines that are none are passed over."""
-    found = []
-    with contextlib.suppress(OSError):
-        for line in (root / FOLDER / f"{machine}.jsonl").read_bytes().splitlines():
-            with contextlib.suppress(ValueError):
-                values = json.loads(line)
-                if isinstance(values, dict) and _fits(values):
-                    found.append(Confirmation(**{**values, "runs": tuple(values["runs"])}))
-    return found
+    there = journal.entries(root / FOLDER / f"{machine}.jsonl")
+    return [Confirmation(**{**values, "runs": tuple(values["runs"])}) for values in there if _fits(values)]
 
 
 def _fits(values: dict) -> bool:

@@ -54,9 +54,7 @@ def header(
 
     `comparison` is there only where the run is one side of one, `rerun_of` only where it repeats a cell of another run.
     """
-    fields = locals()
-    absent = {name for name in ("comparison", "rerun_of") if fields[name] is None}
-    return _record("header", {name: value for name, value in fields.items() if name not in absent})
+    return _record("header", locals(), optional=("comparison", "rerun_of"))
 
 
 def dataset(
@@ -196,9 +194,7 @@ def failure(
     scenario: str | None = None,
 ) -> Record:
     """Return the record of a cell (`block` None), of one invocation or of one `scenario` that failed."""
-    fields = locals()
-    # Only a failed scenario has the field.
-    return _record("failure", {name: fields[name] for name in fields if name != "scenario" or scenario is not None})
+    return _record("failure", locals(), optional=("scenario",))
 
 
 def end(status: str, counts: Mapping[str, int], seconds: float) -> Record:
@@ -243,9 +239,11 @@ def upgrade(record: Record) -> Record:
     return record
 
 
-def _record(kind: str, fields: Mapping[str, Any]) -> Record:
+def _record(kind: str, fields: Mapping[str, Any], optional: Sequence[str] = ()) -> Record:
+    """Return the record of a type; of its `optional` fields those that are None are not written."""
+    there = {name: value for name, value in fields.items() if value is not None or name not in optional}
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {"type": kind, "schema": SCHEMA, "time": now, **_plain(fields)}
+    return {"type": kind, "schema": SCHEMA, "time": now, **_plain(there)}
 
 
 def _plain(value: Any) -> Any:

@@ -162,6 +162,11 @@ def outcomes(
     return Outcomes(float((predicted == baseline).mean()), broken, fixed, p)
 
 
+def allowed_loss(baseline: float, tolerance: float, relative: bool) -> float:
+    """Return the loss that a tolerance allows, in the metric's own unit; if `relative`, of ``abs(baseline)``."""
+    return tolerance * abs(baseline) if relative else tolerance
+
+
 def criterion(
     difference: Interval,
     baseline: float,
@@ -181,7 +186,7 @@ def criterion(
         loss-like metric gets a tolerance and not a demand. A baseline of 0 then allows none.
     greater_is_better : False turns the sign: a loss is then a rise.
     """
-    allowed = tolerance * abs(baseline) if relative else tolerance
+    allowed = allowed_loss(baseline, tolerance, relative)
     bound = -(allowed + _ROUNDING)
     within = (difference.estimate if greater_is_better else -difference.estimate) >= bound
     if difference.low is None or difference.high is None:

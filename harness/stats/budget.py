@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import stats
+
+from harness.stats.estimate import t_interval
 
 #: The interval of fewer pairs says too little of its own width: two log-ratios that happen to be close look exact. Of
 #: intervals at 95 % that were stopped by their width, 92 to 95 % held the truth from 5 pairs on, 87 to 90 % from 2 on
@@ -68,7 +69,8 @@ def excess(
     if len(blocks) < LEAST_PAIRS:
         return math.inf
     logs = np.log([baseline_by_block[block] / level_by_block[block] for block in blocks])
-    return math.expm1(stats.t.ppf((1 + confidence) / 2, len(logs) - 1) * stats.sem(logs)) / target
+    low, high = map(math.exp, t_interval(logs, confidence))
+    return half_width(low, high) / target
 
 
 def next_round(

@@ -84,7 +84,7 @@ def over_invocations(values: Sequence[float] | np.ndarray, confidence: float = 0
     if levels.size == 0:
         return None
     median = float(np.median(levels))
-    ends = _t_interval(_logs(levels), confidence)
+    ends = t_interval(_logs(levels), confidence)
     if ends is None:
         return Interval(median)
     return Interval(median, min(median, math.exp(ends[0])), max(median, math.exp(ends[1])))
@@ -113,7 +113,7 @@ def paired_ratio(
     numerator = _logs(np.array([numerator_by_block[block] for block in blocks], float))
     log_ratios = numerator - _logs(np.array([denominator_by_block[block] for block in blocks], float))
     mean = float(log_ratios.mean())
-    ends = _t_interval(log_ratios, confidence)
+    ends = t_interval(log_ratios, confidence)
     if ends is None:
         return Ratio(math.exp(mean), None, None, len(blocks), mean, None, None)
     error = float(stats.sem(log_ratios))
@@ -127,7 +127,7 @@ def _logs(levels: np.ndarray) -> np.ndarray:
     return np.log(levels)
 
 
-def _t_interval(values: np.ndarray, confidence: float) -> tuple[float, float] | None:
+def t_interval(values: np.ndarray, confidence: float) -> tuple[float, float] | None:
     """Return the ends of Student's interval of the mean, or None for fewer than two values."""
     if len(values) < 2:
         return None

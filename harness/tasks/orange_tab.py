@@ -1,12 +1,7 @@
-"""Orange's tab-delimited files: three header rows (names, types, flags), then the data.
-
-The format: https://orange3.readthedocs.io/projects/orange-data-mining-library/en/latest/reference/data.io.html
-"""
+"""Labelled texts in Orange's tab-delimited files; see :mod:`harness.tasks.tab`."""
 
 from __future__ import annotations
 
-import csv
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +9,7 @@ from typing import TYPE_CHECKING
 from harness.errors import StageError, nearest
 from harness.tasks.files import split_files
 from harness.tasks.splits import split_rows
+from harness.tasks.tab import read_tab
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -43,26 +39,12 @@ def read(source: Path | None, task: TaskConfig) -> dict[str, Dataset]:
 def _table(paths: list[Path], task: TaskConfig) -> Dataset:
     from datasets import Dataset
 
-    # A field may hold a whole document; the csv module's own limit is 131,072 characters.
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     texts: list[str] = []
     labels: list[str] = []
     for path in paths:
-        try:
-            with path.open(encoding="utf-8", newline="") as stream:
-                rows = list(csv.reader(stream, delimiter="\t"))
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise StageError("bad_data", f"{path.name}: {error}") from error
-        if len(rows) < 3:
-            raise StageError(
-                "bad_data", f"{path.name}: has {len(rows)} rows, a .tab file starts with three header rows"
-            )
-        text, label = _columns(*rows[:3], task=task, where=path.name)
-        for number, row in enumerate(rows[3:], start=4):
-            if not row:
-                continue
-            if len(row) != len(rows[0]):
-                raise StageError("bad_data", f"{path.name}, row {number}: {len(row)} fields, not {len(rows[0])}")
+        header, rows = read_tab(path)
+        text, label = _columns(*header, task=task, where=path.name)
+        for row in rows:
             texts.append(row[text])
             labels.append(row[label])
     return Dataset.from_dict({"text": texts, "label": labels})

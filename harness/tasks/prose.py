@@ -1,28 +1,23 @@
 """Documents of running text, for language models: what is predicted is the text itself, so there is no label.
 
 A split is text files (``.txt``, one document each) or Orange's tab-delimited files (three header rows, see
-:mod:`harness.tasks.orange_tab`), of which ``task.text`` names the column.
+:mod:`harness.tasks.tab`), of which ``task.text`` names the column.
 """
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import StageError, nearest
 from harness.tasks.files import split_files
+from harness.tasks.tab import read_tab
 
 if TYPE_CHECKING:
     from harness.plan.config import TaskConfig
 
 #: What it gives.
 MODALITY = "prose"
-
-#: A field may hold a whole document; the csv module's own limit is 131,072 characters.
-_LONGEST_FIELD = 2**31 - 1
-
-_HEADER_ROWS = 3
 
 
 def read(source: Path | None, task: TaskConfig) -> dict[str, list[str]]:
@@ -53,21 +48,14 @@ def _documents(source: Path, name: str, task: TaskConfig) -> list[str]:
     for path in split_files(source, name, (".txt", ".tab")):
         try:
             documents += _column(path, task) if path.suffix == ".tab" else [path.read_text(encoding="utf-8")]
-        except (UnicodeDecodeError, csv.Error) as error:
+        except UnicodeDecodeError as error:
             raise StageError("bad_data", f"{path.name}: {error}") from error
     return [text.strip() for text in documents if text.strip()]
 
 
 def _column(path: Path, task: TaskConfig) -> list[str]:
-    csv.field_size_limit(_LONGEST_FIELD)
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.reader(stream, delimiter="\t"))
-    if len(rows) < _HEADER_ROWS:
-        raise StageError("bad_data", f"{path.name}: has {len(rows)} rows, a .tab file starts with three header rows")
-    if task.text not in rows[0]:
-        raise StageError("bad_data", f"{path.name}: no column '{task.text}' (task.text){nearest(task.text, rows[0])}")
-    place = rows[0].index(task.text)
-    for number, row in enumerate(rows[_HEADER_ROWS:], start=_HEADER_ROWS + 1):
-        if row and len(row) != len(rows[0]):
-            raise StageError("bad_data", f"{path.name}, row {number}: {len(row)} fields, not {len(rows[0])}")
-    return [row[place] for row in rows[_HEADER_ROWS:] if row]
+    (names, *_), rows = read_tab(path)
+    if task.text not in names:
+        raise StageError("bad_data", f"{path.name}: no column '{task.text}' (task.text){nearest(task.text, names)}")
+    place = names.index(task.text)
+    return [row[place] for row in rows]

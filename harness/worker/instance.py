@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.backends.base import backend_class
 from harness.errors import StageError
 from harness.worker import steady, stopwatch, system
-from harness.worker.measure import MOST_ITERATIONS, REAL_BATCHES, choose, padded_length, taker, tokens
-from harness.worker.rows import load_rows
-from harness.worker.seeding import fix_threads
+from harness.worker.measure import MOST_ITERATIONS, REAL_BATCHES, choose, loaded, taker, tokens
 
 if TYPE_CHECKING:
     from harness.plan.cell import Cell
@@ -38,12 +35,7 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     StageError : ``nan`` when the logits are not finite, ``bad_data`` when there is no row.
     """
     options, protocol = spec["options"], cell.protocol
-    backend = backend_class(cell.backend.name)()
-    backend.load(Path(spec["inputs"]["artefact"]), cell)
-    fix_threads(spec["seed"], spec["threads"])
-    tokenised = Path(spec["inputs"]["tokenised"])
-    length = padded_length(cell, tokenised)
-    rows = load_rows(tokenised / "evaluation.npz")
+    backend, rows, length = loaded(spec, cell)
     seed = spec["seed"] + options["instance"]
     batches = choose(rows, protocol.throughput_batch_size, length, seed, options["block"], REAL_BATCHES)
     inputs = [backend.inputs(batch) for batch in batches]

@@ -107,6 +107,15 @@ def padded_length(cell: Cell, tokenised: Path) -> int | None:
     return cell.protocol.sequence_length or length
 
 
+def loaded(spec: dict[str, Any], cell: Cell) -> tuple[Backend, Rows, int | None]:
+    """Return the backend with its artefact, the evaluation rows and :func:`padded_length`, with threads fixed."""
+    backend = backend_class(cell.backend.name)()
+    backend.load(Path(spec["inputs"]["artefact"]), cell)
+    fix_threads(spec["seed"], spec["threads"])
+    tokenised = Path(spec["inputs"]["tokenised"])
+    return backend, load_rows(tokenised / "evaluation.npz"), padded_length(cell, tokenised)
+
+
 def tokens(batches: list[dict[str, np.ndarray]], protocol: ProtocolConfig) -> dict[str, list[int]]:
     """Return how many tokens a row of each batch has, padding included, where that differs from batch to batch."""
     if protocol.lengths != "real":

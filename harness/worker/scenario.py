@@ -10,12 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.backends.base import backend_class
 from harness.errors import StageError
 from harness.worker import loadgen, steady, stopwatch, system
-from harness.worker.measure import choose, padded_length, taker, tokens
-from harness.worker.rows import load_rows
-from harness.worker.seeding import fix_threads
+from harness.worker.measure import choose, loaded, taker, tokens
 
 if TYPE_CHECKING:
     from harness.plan.cell import Cell
@@ -47,12 +44,7 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     """
     options, protocol = spec["options"], cell.protocol
     module, version = loadgen.load(Path(options["loadgen"]))
-    backend = backend_class(cell.backend.name)()
-    backend.load(Path(spec["inputs"]["artefact"]), cell)
-    fix_threads(spec["seed"], spec["threads"])
-    tokenised = Path(spec["inputs"]["tokenised"])
-    length = padded_length(cell, tokenised)
-    rows = load_rows(tokenised / "evaluation.npz")
+    backend, rows, length = loaded(spec, cell)
     batches = choose(rows, protocol.latency_batch_size, length, spec["seed"], options["block"], QUERIES)
     inputs = [backend.inputs(batch) for batch in batches]
     cores = sorted(os.sched_getaffinity(0))

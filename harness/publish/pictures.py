@@ -1,0 +1,31 @@
+"""Writes pictures so that the same figure gives the same file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from harness.errors import UserError
+
+#: Of a PNG.
+DOTS_PER_INCH = 120
+
+
+def save(figure: Figure, paths: Sequence[Path]) -> None:
+    """Write a figure to each of `paths`, as SVG or PNG by their endings; folders are made if need be.
+
+    Raises
+    ------
+    UserError : a folder cannot be written.
+    """
+    try:
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Ids of an SVG are random and it has a date, unless told otherwise.
+            with rc_context({"svg.hashsalt": "harness"}):
+                figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Date": None} if path.suffix == ".svg" else None)
+    except OSError as error:
+        raise UserError(f"picture {path}: cannot be written: {error.strerror}") from error
