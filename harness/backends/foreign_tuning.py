@@ -60,6 +60,10 @@ def unsupported(cell: Cell) -> str | None:
         return f"tuner.options: {', '.join(tuner.options)} mean nothing to tuner {tuner.name}"
     if approach.method != "static":
         return f"tuner={tuner.name}: tunes method static here, not {approach.method}"
+    if tuner.name == "inc" and approach.weight.reduce_range:
+        return f"approach.weight.reduce_range: {name} maps weights to 8 bits alone"
+    if tuner.strategy in _AUTOTUNE and approach.activation.reduce_range:
+        return f"approach.activation.reduce_range: {name}'s autotune maps activations to 8 bits alone"
     if approach.fallback:
         return f"approach.fallback: tuner {tuner.name} chooses what falls back; want none"
     if not task.is_right_or_wrong and backend.environment != _SCORES_ALL:

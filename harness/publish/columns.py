@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.publish import scenarios
+from harness.publish import scenarios, tunings
 from harness.publish.numbers import NOTHING, decimals, ends, is_known, number, p_value, share
 
 Row = Mapping[str, Any]
@@ -70,6 +70,10 @@ WIDE = (
     Column((("agreement",),), 8),
     Column((("changed",),), 9),
     Column((("mcnemar",),), 5),
+    Column((("trials",),), 14),
+    Column((("evaluations",),), 14),
+    Column((("tuning_seconds",),), 14),
+    Column((("fallback",),), 14),
     Column((("single_stream",),), 14),
     Column((("server",),), 14),
     Column((("offline",),), 14),
@@ -91,6 +95,8 @@ FOLDED = (
     Column((("throughput",), ("blocks",)), 12),
     Column((("agreement",), ("changed",)), 9),
     Column((("mcnemar",), ()), 5),
+    Column((("trials",), ("evaluations",)), 15),
+    Column((("tuning_seconds",), ("fallback",)), 14),
     Column((("server",), ("offline",)), 16),
     Column((("single_stream",), ()), 14),
     Column((("size",), ("memory",)), 10),
@@ -174,7 +180,7 @@ def fields(group: pd.DataFrame, footnotes: Mapping[str, int]) -> dict[str, Field
         "lowered_ops": Field("executed", _lowered_ops),
         "float_ops": Field("ops", lambda row: number(row["fp32_ops"], 0, " fp32")),
         "blocks": Field("blocks", _blocks),
-        **{name: Field(title, text) for name, (title, text) in scenarios.texts(group).items()},
+        **{name: Field(*words) for name, words in (scenarios.texts(group) | tunings.texts(group)).items()},
     }
 
 

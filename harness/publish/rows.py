@@ -17,7 +17,7 @@ from harness.errors import UserError
 from harness.plan import ceilings
 from harness.plan.cell import find_baseline
 from harness.plan.config import AXES
-from harness.publish import scenarios
+from harness.publish import scenarios, tunings
 from harness.publish.numbers import stable
 from harness.results.cells import GROUP
 from harness.stats import accuracy as accuracies
@@ -74,6 +74,7 @@ class _Run:
     failures: dict[str, list[verdict.Failed]] = field(default_factory=lambda: defaultdict(list))
     scenarios: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     failed_scenarios: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    trials: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,8 @@ class _Cell:
 def rows(records: Iterable[Record]) -> pd.DataFrame:
     """Return one row for each cell of a run, and one for each that is excluded or unsupported.
 
-    Columns are those of :data:`COLUMNS`, in that order, and those of :data:`harness.publish.scenarios.COLUMNS` where
-    the run has measured scenarios; what is not known is None (text) or NaN (numbers). Shares are
+    Columns are those of :data:`COLUMNS`, in that order, and those of :data:`harness.publish.scenarios.COLUMNS` and
+    :data:`harness.publish.tunings.COLUMNS` where the run has measured scenarios or tuned; what is not known is None (text) or NaN (numbers). Shares are
     from 0 to 1; a megabyte is 10**6 bytes; `speedup` is the baseline's p50 over the cell's, both at the latency batch.
 
     Raises
@@ -105,8 +106,8 @@ def rows(records: Iterable[Record]) -> pd.DataFrame:
     cells = _cells(run.header)
     found = [_row(run, cell, _baseline(run.header, cell, cells)) for cell in cells]
     found += [_left_out(run.header, entry) for entry in run.header["excluded"]]
-    columns = {**COLUMNS, **(scenarios.COLUMNS if run.scenarios or run.failed_scenarios else {})}
-    return as_frame(found, columns)
+    more = scenarios.COLUMNS if run.scenarios or run.failed_scenarios else {}
+    return as_frame(found, {**COLUMNS, **more, **(tunings.COLUMNS if run.trials else {})})
 
 
 def as_frame(found: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
@@ -151,6 +152,8 @@ def _index(records: Iterable[Record]) -> _Run:
             getattr(run, kind)[record["cell_digest"]] = record
         elif kind == "invocation":
             run.invocations[record["cell_digest"]][record["block"]] = record
+        elif kind == "trial":
+            run.trials[record["cell_digest"]].append(record)
         elif kind == "scenario":
             run.scenarios[record["cell_digest"]].append(record)
         elif kind == "failure" and "scenario" in record:
@@ -217,6 +220,8 @@ def _row(run: _Run, cell: _Cell, baseline: _Cell | None) -> dict[str, Any]:
     row |= _speed(run, cell, baseline)
     if cell.digest in run.scenarios:
         row |= scenarios.columns(run.scenarios[cell.digest], protocol["confidence"])
+    if cell.digest in run.trials:
+        row |= tunings.columns(run.trials[cell.digest], run.prepared.get(cell.digest), row.get("rows"))
     for one in run.failed_scenarios.get(cell.digest, ()):
         notes.append(f"{one['scenario']} in block {one['block'] + 1} failed({one['kind']}): {one['message']}")
     notes += _undecided(row, protocol.get("target_half_width"))

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from harness.errors import UserError
 from harness.plan.ceilings import CEILING
-from harness.publish import scenarios
+from harness.publish import scenarios, tunings
 from harness.publish.columns import PERCENT, WIDE, fields, fit, lay_out
 from harness.publish.numbers import decimals, ends, is_known, number
 from harness.publish.rows import COLUMNS, GROUP, Heading
@@ -84,7 +84,8 @@ def write(frame: pd.DataFrame, folder: Path, heading: Heading) -> list[Path]:
     ------
     UserError : the folder cannot be written.
     """
-    typed = frame.astype({**COLUMNS, **{name: kind for name, kind in scenarios.COLUMNS.items() if name in frame}})
+    optional = {**scenarios.COLUMNS, **tunings.COLUMNS}
+    typed = frame.astype({**COLUMNS, **{name: kind for name, kind in optional.items() if name in frame}})
     paths = write_csv_and_markdown(typed, markdown(frame, heading), folder, heading.run, "the tables")
     paths.append(folder / f"{heading.run}.parquet")
     try:
@@ -176,6 +177,7 @@ def legend(frame: pd.DataFrame) -> Iterator[str]:
             "hosts that have no more, not their speed. Its rows are compared with the baseline below the same ceiling."
         )
     yield from scenarios.legend(frame)
+    yield from tunings.legend(frame)
     iterations = frame["iterations"].min()
     if iterations < _ITERATIONS_FOR_P99:
         yield f"p99 of as few as {iterations:.0f} samples an invocation is near the slowest of them, not a tail."
