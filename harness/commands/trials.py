@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     ended = "" if found.reason is None else f"; the search ended: {found.reason}"
     baseline = "" if found.baseline is None else f"; FP32's {found.metric} is {found.baseline:.4f}"
     console.print(Text(f"{found.cell}: {len(found.history.trials)} trials{baseline}{ended}; * chosen"), soft_wrap=True)
-    console.print(trials.table(found))
+    console.print(*trials.shown(found, console.width), sep="\n")
     for name, criterion in wanted.items():
         question = f"{name.replace('_', ' ')} {getattr(arguments, name)}"
         answer = getattr(found.history, name)(criterion) if found.history.baseline else None

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 from harness.publish import trials
@@ -114,17 +113,18 @@ class LiveView:
             self._end_trials()
         self._tuned = cell
         self._trials.append(trial)
-        self._live.update(Group(*_trials(cell, self._trials[-SHOWN_TRIALS:]), self._bars), refresh=True)
+        # What may stand below the table comes when the tuning has ended: on a narrow terminal it leaves no room.
+        title, table, *_ = self._shown(cell, self._trials[-SHOWN_TRIALS:])
+        self._live.update(Group(title, table, self._bars), refresh=True)
 
     def _end_trials(self) -> None:
         if self._trials:
-            self._console.print(*_trials(self._tuned, self._trials), sep="\n")
+            self._console.print(*self._shown(self._tuned, self._trials), sep="\n")
             self._trials = []
             self._live.update(self._bars, refresh=True)
 
-
-def _trials(cell: str, told: Sequence[Mapping[str, Any]]) -> tuple[Text, Table]:
-    return Text(f"trials of {cell}"), trials.table(trials.so_far(cell, told))
+    def _shown(self, cell: str, told: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+        return [Text(f"trials of {cell}"), *trials.shown(trials.so_far(cell, told), self._console.width)]
 
 
 def view_for(console: Console) -> PlainView | LiveView:

@@ -18,6 +18,9 @@ from harness.tuning.subject import Evaluated
 
 Record = Mapping[str, Any]
 
+#: Characters from which a recipe has a column that is not mostly line breaks.
+_WIDE = 130
+
 _STYLES = {"ok": "green", "inaccurate": "yellow", "failed": "red", "timeout": "red"}
 
 
@@ -102,8 +105,18 @@ def allowed(text: str, found: Tuning) -> Criterion:
         raise UserError(f"'{text}': want a loss such as 0.005 (in units of {found.metric}) or 1% (of FP32's)") from None
 
 
-def table(found: Tuning) -> Table:
-    """Return the trials as a table, in the order of the search; the chosen one is marked."""
+def shown(found: Tuning, width: int) -> list[Table | Text]:
+    """Return the trials, in the order of the search, to be printed in `width` characters; the chosen one is marked.
+
+    Recipes are sentences: where a column leaves them no room they stand below the table, numbered as their trials.
+    """
+    if width >= _WIDE:
+        return [_table(found, with_recipe=True)]
+    numbered = [Text(f"{trial.index}: {describe(trial)}") for trial in found.history.trials]
+    return [_table(found, with_recipe=False), *numbered]
+
+
+def _table(found: Tuning, *, with_recipe: bool) -> Table:
     shown = Table(box=None, pad_edge=False)
     shown.add_column("trial", justify="right")
     shown.add_column("status")
@@ -112,13 +125,15 @@ def table(found: Tuning) -> Table:
     shown.add_column("criterion")
     for name in ("rows", "ms", "MB", "s"):
         shown.add_column(name, justify="right")
-    shown.add_column("recipe", overflow="fold")
+    if with_recipe:
+        shown.add_column("recipe", overflow="fold")
     for trial in found.history.trials:
         mark = "*" if trial.index == found.chosen else ""
         status = f"failed({trial.kind})" if trial.status == "failed" else trial.status
         cells = (*_accuracy(trial, found), str(trial.rows or "-"), _scaled(trial.latency_ns, 1e6))
         cells = (*cells, _scaled(trial.size_bytes, 1e6), f"{trial.seconds:.1f}")
-        shown.add_row(f"{mark}{trial.index}", Text(status, _STYLES[trial.status]), *cells, Text(describe(trial)))
+        recipe = [Text(describe(trial))] if with_recipe else []
+        shown.add_row(f"{mark}{trial.index}", Text(status, _STYLES[trial.status]), *cells, *recipe)
     return shown
 
 

@@ -123,3 +123,11 @@ def test_mistakes_are_one_line_and_exit_2(results, capsys, arguments, words):
     assert main(["trials", *arguments, "--results", str(results)]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert words in line
+
+
+def test_on_a_narrow_terminal_recipes_stand_below_the_table_uncut(results, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = _shown(results, capsys, KEY)
+    below = shown[shown.index("\n0: ") :]
+    assert "3 fall back: layer.0" in below and "recipe" not in shown
+    assert all(len(line) <= 80 for line in below.splitlines() if "written" not in line)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import itertools
 import time
 import weakref
@@ -8,6 +9,7 @@ import weakref
 import pytest
 
 from harness.worker.stopwatch import own_cost_ns, timed, undisturbed
+from suites.evidence import slowed
 
 
 def run(forward, length=100, **limits):
@@ -88,3 +90,24 @@ def _readings(clock, count: int) -> int:
     for _ in range(count):
         clock()
     return clock() - start
+
+
+def test_the_slowed_copy_that_comparisons_must_find_is_slower_by_its_share(tmp_path):
+    folder = slowed.write(tmp_path, 0.25)
+    spec = importlib.util.spec_from_file_location("slowed_stopwatch", folder / "harness" / "worker" / "stopwatch.py")
+    copy = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(copy)
+    now = [0]
+
+    class Clock:
+        @staticmethod
+        def perf_counter_ns() -> int:
+            now[0] += 1
+            return now[0]
+
+    def forward(batch):
+        now[0] += 1_000_000
+
+    copy.time, samples = Clock, [0]
+    copy.timed(forward, iter([None]), samples, seconds=0, minimum=1, limit_seconds=1, floor=1)
+    assert 1_250_000 <= samples[0] < 1_250_010
