@@ -39,7 +39,7 @@ print(json.dumps({axis: tree(schema) for axis, schema in config.AXES.items()}))
 """
 
 #: What of the package a child imports, beside configs and words.
-CHILD_ROOMS = ("approaches", "backends", "models", "tasks", "tuning", "worker")
+CHILD_ROOMS = ("approaches", "backends", "models", "stats", "tasks", "tuning", "worker")
 
 #: Field -> the fields below it, or None.
 Tree = Mapping[str, Any]

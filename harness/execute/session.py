@@ -27,7 +27,7 @@ from harness.execute.view import View
 from harness.plan import ceilings
 from harness.plan.cell import Cell
 from harness.plan.config import FAILED_INVOCATIONS
-from harness.results import record
+from harness.results import cells, record
 from harness.results.store import RunWriter
 
 
@@ -61,9 +61,9 @@ class Done:
         elif kind == "invocation":
             self.invoked.add((cell, line["block"]))
             self.seconds.setdefault(cell, {})[line["block"]] = line["wall_seconds"]
-            for series in line["series"]:
-                if series["role"] == "latency":
-                    self.levels.setdefault(cell, {})[line["block"]] = statistics.median(series["latency_ns"])
+            series = cells.series(line, "latency")
+            if series is not None:
+                self.levels.setdefault(cell, {})[line["block"]] = statistics.median(series["latency_ns"])
         elif kind == "scenario":
             self.scenarios.add((cell, line["block"], line["scenario"]))
         elif kind == "failure" and "scenario" in line:

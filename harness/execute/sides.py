@@ -24,6 +24,7 @@ from harness.execute import pins
 from harness.execute.assemble import Place
 from harness.execute.code import Code
 from harness.execute.environment import Environments
+from harness.execute.rerun import stored_environments
 from harness.plan.cell import Cell, Option, digest, from_dict
 from harness.plan.config import AXES
 from harness.plan.matrix import Plan, cell_of
@@ -114,12 +115,12 @@ def resolve(parts: Parts, plan: Plan, environments: Environments, place: Place) 
     UserError : no such run, lock, revision or package; a run of other cells, or one whose environments or configs
         cannot be brought back.
     """
-    run, locks = None, dict(parts.locks)
+    run = None
     if parts.base != "now":
         run = store.find_run(place.results, parts.base)
         header = store.read_run(run)[0]
         plan = _plan_of(header, plan)
-        locks = {**_locks_of(header, plan, environments, place.results), **locks}
+        environments = _environments_of(header, plan, environments, place.results)
     for name, file in parts.locks.items():
         if name not in plan.environments:
             raise UserError(
@@ -127,7 +128,7 @@ def resolve(parts: Parts, plan: Plan, environments: Environments, place: Place) 
             )
         if not file.is_file():
             raise UserError(f"side {parts.label}: {file}: no such lock file")
-    environments = environments.with_locks(locks)
+    environments = environments.with_locks(parts.locks)
     if parts.with_pins:
         environments = environments.with_locks(_with(parts, plan, environments, place))
     return Side(parts.label, plan, environments, _code(parts.code, place), run)
@@ -140,26 +141,17 @@ def _code(part: str | None, place: Place) -> Code:
     return codes.of_folder(Path(rest)) if prefix == "code" else codes.of_revision(rest, place.cache)
 
 
-def _locks_of(header: Record, plan: Plan, environments: Environments, results: Path) -> dict[str, Path]:
-    """Return the stored locks of a run, each of which is the one that its hash names."""
-    locks = {}
-    for name in plan.environments:
-        wanted = header["environments"].get(name)
-        if wanted is None:
-            raise UserError(f"run {header['run']}: it has no environment '{name}', which its cells run in today")
-        if wanted == environments.lock_hash(name):
-            continue
-        path = store.environment_file(results, name, wanted)
-        if not path.is_file():
-            raise UserError(f"run {header['run']}: its lock {path} is not there, so {name} cannot be brought back")
-        there = environments.with_locks({name: path}).lock_hash(name)
-        if there != wanted:
-            raise UserError(
-                f"{path}: with the Python and no_deps of today's environment {name} it is {there}, so what run "
-                f"{header['run']} ran in cannot be brought back"
-            )
-        locks[name] = path
-    return locks
+def _environments_of(header: Record, plan: Plan, environments: Environments, results: Path) -> Environments:
+    """Return the environments of a run, from its stored locks where they are not today's."""
+    hashes = header["environments"]
+    missing = next((name for name in plan.environments if name not in hashes), None)
+    if missing is not None:
+        raise UserError(f"run {header['run']}: it has no environment '{missing}', which its cells run in today")
+    others = [name for name in plan.environments if hashes[name] != environments.lock_hash(name)]
+    try:
+        return stored_environments(environments, header, others, results)
+    except StageError as error:
+        raise UserError(f"run {header['run']} cannot be brought back: {error.message}") from error
 
 
 def _with(parts: Parts, plan: Plan, environments: Environments, place: Place) -> dict[str, Path]:

@@ -100,17 +100,17 @@ def matched(one: Run, other: Run) -> tuple[list[Cell], tuple[str, ...]]:
     return found, tuple(rest)
 
 
-def _series(invocation: Record, role: str) -> Record | None:
-    return next((series for series in invocation["series"] if series["role"] == role), None)
-
-
 def subject_of(cell: Cell, runs: Sequence[Run], role: str, root: Path, mode: str) -> Subject | None:
     """Return both sides' invocations of one series; None where a side has none of the same shape."""
     sides = []
     for run, digest in zip(runs, cell.digests, strict=True):
-        sides.append({block: line for block, line in run.invocations[digest].items() if _series(line, role)})
+        sides.append({block: line for block, line in run.invocations[digest].items() if cells.series(line, role)})
     shapes = [
-        {(series["batch_size"], series["sequence_length"]) for line in side.values() if (series := _series(line, role))}
+        {
+            (series["batch_size"], series["sequence_length"])
+            for line in side.values()
+            if (series := cells.series(line, role))
+        }
         for side in sides
     ]
     if len(shapes[0]) != 1 or shapes[0] != shapes[1]:
@@ -132,7 +132,7 @@ def _adjacent(one: Record, other: Record) -> bool:
 
 def _invocation(line: Record, role: str) -> Invocation:
     control = line["control"]
-    series = _series(line, role)
+    series = cells.series(line, role)
     assert series is not None
     return Invocation(
         level_ns=float(median(series["latency_ns"])),

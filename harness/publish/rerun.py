@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.publish.leaves import leaves
+from harness.results import cells
 from harness.stats import estimate, repetition
 from harness.stats.estimate import Interval
 
@@ -216,6 +217,5 @@ def _levels(records: Sequence[Record], digest: str | None) -> dict[int, float]:
         line["block"]: estimate.percentiles(series["latency_ns"], (50,))[0]
         for line in records
         if line["type"] == "invocation" and line["cell_digest"] == digest
-        for series in line["series"]
-        if series["role"] == "latency"
+        if (series := cells.series(line, "latency"))
     }

@@ -20,6 +20,7 @@ from harness.plan.config import AXES
 from harness.publish import scenarios, tunings
 from harness.publish.numbers import stable
 from harness.results.cells import GROUP
+from harness.results.cells import series as series_of
 from harness.stats import accuracy as accuracies
 from harness.stats import budget, estimate, verdict
 
@@ -95,8 +96,9 @@ def rows(records: Iterable[Record]) -> pd.DataFrame:
     """Return one row for each cell of a run, and one for each that is excluded or unsupported.
 
     Columns are those of :data:`COLUMNS`, in that order, and those of :data:`harness.publish.scenarios.COLUMNS` and
-    :data:`harness.publish.tunings.COLUMNS` where the run has measured scenarios or tuned; what is not known is None (text) or NaN (numbers). Shares are
-    from 0 to 1; a megabyte is 10**6 bytes; `speedup` is the baseline's p50 over the cell's, both at the latency batch.
+    :data:`harness.publish.tunings.COLUMNS` where the run has measured scenarios or tuned; what is not known is None
+    (text) or NaN (numbers). Shares are from 0 to 1; a megabyte is 10**6 bytes; `speedup` is the baseline's p50 over the
+    cell's, both at the latency batch.
 
     Raises
     ------
@@ -338,7 +340,7 @@ def _series(invocations: Mapping[int, Record], role: str) -> dict[int, Record]:
     """Return block -> the series of that role, for the blocks that have one."""
     found = {}
     for block in sorted(invocations):
-        series = next((one for one in invocations[block]["series"] if one["role"] == role), None)
+        series = series_of(invocations[block], role)
         if series is not None:
             found[block] = series
     return found

@@ -1,4 +1,4 @@
-"""The cells of a run's header, found by their keys or by some of their labels."""
+"""The cells of a run's header, found by their keys or by some of their labels, and what records hold of them."""
 
 from __future__ import annotations
 
@@ -66,6 +66,11 @@ def baseline(header: Entry, entry: Entry) -> Entry | None:
         group, header["baseline"], lambda one, axis: (_label(one, axis), configs(header, one)[axis]["name"])
     )
     return None if found is None or found["digest"] == entry["digest"] else found
+
+
+def series(invocation: Entry, role: str) -> Entry | None:
+    """Return the series of an `invocation` record that has a role, latency or throughput; None where it has none."""
+    return next((one for one in invocation["series"] if one["role"] == role and one["latency_ns"]), None)
 
 
 def within(words: Sequence[str], labels: Sequence[str]) -> bool:

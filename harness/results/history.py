@@ -174,11 +174,7 @@ def _rates(measured: Sequence[Record]) -> Iterator[float]:
 
 
 def _series(measured: Sequence[Record], role: str) -> Iterator[Mapping[str, Any]]:
-    for line in measured:
-        for series in line["series"]:
-            if series["role"] == role and series["latency_ns"]:
-                yield series
-                break
+    return filter(None, (cells.series(line, role) for line in measured))
 
 
 def _controls(measured: Sequence[Record], name: str) -> Iterator[float]:

@@ -286,3 +286,6 @@ METRICS: dict[str, Metric] = {
     "pearson": _pearson,
     "perplexity": _perplexity,
 }
+
+#: Of these, those whose predictions are numbers and no classes.
+NUMERIC = frozenset({"pearson", "perplexity"})

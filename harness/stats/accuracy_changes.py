@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from harness.stats.accuracy import METRICS, outcomes, paired_difference
+from harness.stats.accuracy import METRICS, NUMERIC, outcomes, paired_difference
 from harness.stats.estimate import Interval
 from harness.stats.verdict import adjusted
 
@@ -124,8 +124,8 @@ def _p(subject: Subject, seed: int) -> float | None:
 
 
 def _moved(subject: Subject) -> tuple[int | None, int | None]:
-    """Return how many rows are broken and fixed; None for a regression, whose rows are not right or wrong."""
-    if subject.one.metric == "pearson":
+    """Return how many rows are broken and fixed; None where predictions are numbers, neither right nor wrong."""
+    if subject.one.metric in NUMERIC:
         return None, None
     compared = outcomes(subject.other.predictions, subject.one.predictions, subject.references)
     return compared.broken, compared.fixed

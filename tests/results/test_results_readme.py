@@ -68,4 +68,6 @@ def test_each_column_of_a_table_is_described_with_its_type() -> None:
     for names, kind in re.findall(r"^\| (`.+?`) \| (\w+) \| .+? \|$", section("Tables"), re.MULTILINE):
         described |= dict.fromkeys(re.findall(r"`(\w+)`", names), kind)
     kinds = {"string": "text", "Float64": "number", "Int64": "integer", "boolean": "boolean"}
-    assert described == {name: kinds[kind] for name, kind in {**COLUMNS, **scenarios.COLUMNS, **tunings.COLUMNS}.items()}
+    assert described == {
+        name: kinds[kind] for name, kind in {**COLUMNS, **scenarios.COLUMNS, **tunings.COLUMNS}.items()
+    }
