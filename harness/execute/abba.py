@@ -1,7 +1,8 @@
-"""The order of a comparison: each cell's two sides in turns, A B B A A B B A, and the two runs that follow it.
+"""The order of a comparison: each cell's two sides in pairs, A B B A A B B A, and the two runs that follow it.
 
-A drift of the host that is linear in time cancels from every two pairs: in one the first side comes first, in the next
-the other. Both sides of a pair are adjacent, so that nothing but one process start lies between them.
+Both processes of a pair are there at the same time and are timed in turns, so that what disturbs the host for a while
+disturbs both (:mod:`harness.execute.turns`). A drift that is linear in time cancels from every two pairs besides: in
+one the first side comes first, in the next the other.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 from harness.execute.schedule import Slot, schedule
 from harness.execute.session import Counts, Session
+from harness.execute.turns import launch_in_turns, pipes
 from harness.execute.view import View
 from harness.plan.cell import Cell
 
@@ -71,7 +73,8 @@ def run(halves: Sequence[Half], seed: int, view: View, after_pair: Callable[[int
             half.session.prepare()
         view.begin(f"both sides are prepared: {len(order)} invocations", len(order))
         for block, of_block in itertools.groupby(enumerate(order), key=lambda numbered: numbered[1].block):
-            if [None for done, turn in of_block if _measured(halves, turn, done, view)]:
+            # The two turns of a pair follow each other.
+            if [None for pair in zip(of_block, of_block, strict=True) if _measured(halves, pair, view)]:
                 after_pair(block)
     except KeyboardInterrupt:
         _end(halves, "interrupted", start)
@@ -79,15 +82,37 @@ def run(halves: Sequence[Half], seed: int, view: View, after_pair: Callable[[int
     return _end(halves, "complete", start)
 
 
-def _measured(halves: Sequence[Half], turn: Turn, done: int, view: View) -> bool:
-    """Measure one turn unless it is measured already or one side's cell has failed; say whether it was."""
-    view.step(done, f"pair {turn.block + 1} {SIDES[turn.side]} {turn.cell.key}")
-    half, other = halves[turn.side], halves[1 - turn.side]
-    slot = Slot(turn.order, turn.block, half.cells[turn.cell.key])
-    if other.session.is_closed(other.cells[turn.cell.key]) or not half.session.is_open(slot):
+def _measured(halves: Sequence[Half], pair: Sequence[tuple[int, Turn]], view: View) -> bool:
+    """Measure what is left of a pair, both sides together; say whether that was anything.
+
+    A cell that has failed on one side is not measured on the other any more.
+    """
+    done, first = pair[0]
+    view.step(done, f"pair {first.block + 1} {first.cell.key}")
+    if any(half.session.is_closed(half.cells[first.cell.key]) for half in halves):
         return False
-    half.session.measure(slot)
-    return True
+    slots = [(halves[turn.side].session, Slot(turn.order, turn.block, halves[turn.side].cells[turn.cell.key]))
+             for _, turn in pair]  # fmt: skip
+    left = [(session, slot) for session, slot in slots if session.is_open(slot)]
+    if len(left) == 2 and all(session.knows_turns for session, _ in left):
+        _measure_in_turns(left)
+    else:
+        # What an interruption has left of a pair, or code from before there were turns.
+        for session, slot in left:
+            session.measure(slot)
+    return bool(left)
+
+
+def _measure_in_turns(slots: Sequence[tuple[Session, Slot]]) -> None:
+    with pipes() as ends:
+        calls = [session.call(slot, end) for (session, slot), end in zip(slots, ends, strict=True)]
+        if None in calls:
+            return
+        limit = max(slot.cell.protocol.time_limit_seconds for _, slot in slots)
+        outcomes = launch_in_turns(calls, time_limit_seconds=limit)
+    for place, outcome in sorted(outcomes.items()):
+        session, slot = slots[place]
+        session.take(slot, outcome)
 
 
 def _end(halves: Sequence[Half], status: str, start: float) -> list[Counts]:

@@ -18,11 +18,14 @@ from typing import Any
 from harness.errors import StageError, UserError
 from harness.execute import budget, scenarios
 from harness.execute.artefacts import Artefact
-from harness.execute.child import ChildError, Children
+from harness.execute.child import ChildError, Children, require_ok
 from harness.execute.imported import PACKAGE
+from harness.execute.instances import Call
+from harness.execute.launch import Outcome, launch
 from harness.execute.preparation import Preparation, Prepared
 from harness.execute.schedule import Slot, schedule
 from harness.execute.stages import StageKeys, stage_keys
+from harness.execute.turns import knows_turns
 from harness.execute.view import View
 from harness.plan import ceilings
 from harness.plan.cell import Cell
@@ -279,23 +282,49 @@ class Session:
         self._view.note(f"  {cell.key}: {metric['name']} {metric['value']:.4f}")
 
     def measure(self, slot: Slot) -> None:
-        """Measure one slot, also for who orders the invocations of several runs, and write down what came of it."""
+        """Measure one slot and write down what came of it."""
+        call = self.call(slot)
+        if call is not None:
+            limit = slot.cell.protocol.time_limit_seconds
+            outcome = launch(
+                call.python, call.spec, time_limit_seconds=limit, log_path=call.log_path, variables=call.variables
+            )
+            self.take(slot, outcome)
+
+    def call(self, slot: Slot, turns: Mapping[str, Any] | None = None) -> Call | None:
+        """Return what an invocation is started with; None for a cell that has no artefact.
+
+        Parameters
+        ----------
+        turns : the side's end of a pair that is timed in turns (see :mod:`harness.execute.turns`).
+        """
         cell = slot.cell
         if cell.digest not in self._artefacts:
-            return
+            return None
         artefact, tokenised = self._artefacts[cell.digest]
+        return self._children.call(
+            "measure",
+            cell,
+            environment=cell.backend.environment,
+            inputs={"artefact": artefact.path, "tokenised": tokenised.path},
+            options={"block": slot.block} | ({} if turns is None else {"turns": dict(turns)}),
+            share=1 if turns is None else 2,
+        )
+
+    @property
+    def knows_turns(self) -> bool:
+        """Whether its children can be timed in turns with those of another session."""
+        return knows_turns(self._package)
+
+    def take(self, slot: Slot, outcome: Outcome) -> None:
+        """Write down what came of an invocation."""
+        cell = slot.cell
         try:
-            outcome = self._children.run(
-                "measure",
-                cell,
-                environment=cell.backend.environment,
-                inputs={"artefact": artefact.path, "tokenised": tokenised.path},
-                options={"block": slot.block},
-            )
+            require_ok(outcome)
             self._write_result(
                 record.invocation,
                 cell,
-                artefact=artefact.key,
+                artefact=self._artefacts[cell.digest][0].key,
                 block=slot.block,
                 order=slot.order,
                 peak_memory_bytes=outcome.max_rss_bytes,

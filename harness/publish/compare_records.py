@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -118,7 +119,10 @@ def subject_of(cell: Cell, runs: Sequence[Run], role: str, root: Path, mode: str
     if mode == "interleaved":
         together = [block for block in sides[0] if block in sides[1] and _adjacent(sides[0][block], sides[1][block])]
         sides = [{block: side[block] for block in together} for side in sides]
-    one, other = ({block: _invocation(line, role) for block, line in side.items()} for side in sides)
+    one, other = (
+        {block: _invocation(line, role, partners.get(block)) for block, line in side.items()}
+        for side, partners in zip(sides, reversed(sides), strict=True)
+    )
     environment = cell.configs["backend"]["environment"]
     return Subject(one, other, environment, _same_numpy(runs, environment, root))
 
@@ -130,16 +134,30 @@ def _adjacent(one: Record, other: Record) -> bool:
     return (second - first).total_seconds() - seconds <= PAIR_GAP_SECONDS
 
 
-def _invocation(line: Record, role: str) -> Invocation:
+def _invocation(line: Record, role: str, partner: Record | None) -> Invocation:
     control = line["control"]
     series = cells.series(line, role)
     assert series is not None
+    before, after = line["system"]["before"], line["system"]["after"]
+    partner_cpu_ns, turns = 0, turn_medians(series)
+    if turns is not None and partner is not None:
+        theirs = [partner["system"][when].get("process_cpu_ns") or 0 for when in ("before", "after")]
+        partner_cpu_ns = theirs[1] - theirs[0]
     return Invocation(
         level_ns=float(median(series["latency_ns"])),
         gemm_ns=float(median(control["gemm_ns"])),
         stream_ns=float(median(control["stream_ns"])),
-        foreign_share=foreign_share(line["system"]["before"], line["system"]["after"], len(line["cores"])),
+        foreign_share=foreign_share(before, after, len(line["cores"]), partner_cpu_ns),
+        turns_ns=turns,
     )
+
+
+def turn_medians(series: Record) -> tuple[float, ...] | None:
+    """Return the median of each turn of a series, in nanoseconds; None where its process was timed alone."""
+    if "turns" not in series:
+        return None
+    ends = list(itertools.accumulate(series["turns"], initial=0))
+    return tuple(float(median(series["latency_ns"][start:end])) for start, end in itertools.pairwise(ends))
 
 
 def _same_numpy(runs: Sequence[Run], environment: str, root: Path) -> bool:

@@ -164,8 +164,19 @@ def _common(subject: Subject) -> list[int]:
 
 
 def _ratio(subject: Subject, pairs: Sequence[int], confidence: float) -> Ratio | None:
-    levels = ({pair: side[pair].level_ns for pair in pairs} for side in (subject.one, subject.other))
-    return paired_ratio(*levels, confidence)
+    quotients = {pair: quotient(subject.one[pair], subject.other[pair]) for pair in pairs}
+    return paired_ratio(quotients, dict.fromkeys(quotients, 1.0), confidence)
+
+
+def quotient(one: Invocation, other: Invocation) -> float:
+    """Return the time of one invocation of a pair over that of the other.
+
+    Of a pair that was timed in turns, the median over its turns, as a logarithm: a disturbance that lasts for some of
+    them is the same for both sides. Else that of the levels.
+    """
+    if one.turns_ns is None or other.turns_ns is None or len(one.turns_ns) != len(other.turns_ns):
+        return one.level_ns / other.level_ns
+    return math.exp(float(np.median(np.log(one.turns_ns) - np.log(other.turns_ns))))
 
 
 def _obstacle(subject: Subject, pairs: Sequence[int], rule: Rule) -> str:

@@ -24,16 +24,20 @@ class Invocation:
     """One invocation as a comparison sees it.
 
     `level_ns` is the median of its series, `gemm_ns` and `stream_ns` those of its control, `foreign_share` the share
-    of its cores' time that went to others; None where the host does not tell.
+    of its cores' time that went to others; None where the host does not tell. `turns_ns` are the medians of its turns,
+    where the other side of its pair was timed in turns with it.
     """
 
     level_ns: float
     gemm_ns: float | None = None
     stream_ns: float | None = None
     foreign_share: float | None = None
+    turns_ns: tuple[float, ...] | None = None
 
 
-def foreign_share(before: Mapping[str, Any], after: Mapping[str, Any], cores: int) -> float | None:
+def foreign_share(
+    before: Mapping[str, Any], after: Mapping[str, Any], cores: int, partner_cpu_ns: int = 0
+) -> float | None:
     """Return the share of the pinned cores' time that went to other processes and to the hypervisor's other guests.
 
     The time that the cores were at work, less the process's own, plus what was stolen. Ticks are coarse, so one a core
@@ -43,6 +47,7 @@ def foreign_share(before: Mapping[str, Any], after: Mapping[str, Any], cores: in
     ----------
     before, after : the readings of an invocation record's `system`.
     cores : how many there are.
+    partner_cpu_ns : what the other side of a pair used meanwhile, which is no disturbance: its turns are not ours.
 
     Returns
     -------
@@ -56,7 +61,7 @@ def foreign_share(before: Mapping[str, Any], after: Mapping[str, Any], cores: in
     ticks = at_work + sum(passed[name] for name in _IDLE) + passed["steal_ticks"]
     if ticks <= 0 or passed["monotonic_ns"] <= 0 or cores < 1:
         return None
-    own = passed["process_cpu_ns"] / (passed["monotonic_ns"] * cores)
+    own = (passed["process_cpu_ns"] + partner_cpu_ns) / (passed["monotonic_ns"] * cores)
     others = at_work / ticks - own + passed["steal_ticks"] / ticks - 2 * cores / ticks
     return min(max(others, 0.0), 1.0)
 

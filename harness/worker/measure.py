@@ -8,7 +8,10 @@ so that a slow cell still yields a median. So that it does not take for ever, a 
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
+import math
 import os
 import time
 from collections.abc import Callable
@@ -20,10 +23,12 @@ import numpy as np
 from harness.backends.base import Backend, backend_class
 from harness.errors import StageError
 from harness.worker import control, steady, stopwatch, system
+from harness.worker import turns as in_turns
 from harness.worker.imports import ImportClock
 from harness.worker.rows import Rows, load_rows
 from harness.worker.seeding import fix_threads
 from harness.worker.tokenise import facts
+from harness.worker.turns import Turns
 
 if TYPE_CHECKING:
     from harness.plan.cell import Cell
@@ -40,6 +45,14 @@ REAL_BATCHES = 32
 SLOW_FACTOR = 10
 SLOW_ITERATIONS = 5
 
+#: Two sides in turns change so often in a series: often enough that a disturbance falls on both, seldom enough that
+#: most passes find their caches warm. A round of batches of real lengths is long.
+TURNS = {"latency": 16, "throughput": 8}
+REAL_TURNS = 4
+
+#: A turn has at least so many passes that count.
+TURN_ITERATIONS = {"latency": 3, "throughput": 1}
+
 #: No series is longer: beyond it a median does not get better, and the record only longer.
 MOST_ITERATIONS = 50_000
 
@@ -52,12 +65,16 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     ``spec["options"]["block"]``, so all cells of a block see the same. Where lengths are real, the series is whole
     rounds over the batches (if it is not too slow for one), so that no cell is timed on shorter texts than another.
 
+    ``spec["options"]["turns"]`` are those of :mod:`harness.worker.turns`, where the other side of a comparison is timed
+    meanwhile. Each turn begins with a pass, or a round, that is not counted: the other side has had the caches.
+
     Returns
     -------
     dict : import_seconds (from the child's entry until the framework is there, without the control), load_seconds (of
         the model, its imports taken off), rss_loaded_bytes, threads, cores, series (role, batch_size,
         sequence_length (None for images and real lengths), [tokens (of each batch of the round, where lengths are
-        real),] steady, warmup_ns, latency_ns), control, system (before, after), timer_ns.
+        real),] steady, warmup_ns, latency_ns[, turns: the iterations of each]), control, system (before, after),
+        timer_ns.
 
     Raises
     ------
@@ -75,17 +92,23 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     cores = sorted(os.sched_getaffinity(0))
     sizes = {"latency": cell.protocol.latency_batch_size, "throughput": cell.protocol.throughput_batch_size}
     timer_ns = stopwatch.own_cost_ns()
-    before = system.snapshot(cores)
     series = []
-    for done, (role, batch_size) in enumerate(sizes.items()):
-        report.progress("measure", done, len(sizes), f"{role}, batch {batch_size}")
-        count = REAL_BATCHES if cell.protocol.lengths == "real" else BATCHES
-        batches = choose(rows, batch_size, length, spec["seed"], spec["options"]["block"], count)
-        inputs = [backend.inputs(batch) for batch in batches]
-        timing = _series(backend, inputs, cell.protocol, f"{role} at batch {batch_size}")
-        shape = {"sequence_length": length, **tokens(batches, cell.protocol)}
-        series.append({"role": role, "batch_size": batch_size, **shape, **timing})
-    after = system.snapshot(cores)
+    with in_turns.of(spec["options"]) as turns:
+        if turns is not None:
+            report.ready()
+            turns.begin()
+        before = system.snapshot(cores)
+        for done, (role, batch_size) in enumerate(sizes.items()):
+            report.progress("measure", done, len(sizes), f"{role}, batch {batch_size}")
+            count = REAL_BATCHES if cell.protocol.lengths == "real" else BATCHES
+            batches = choose(rows, batch_size, length, spec["seed"], spec["options"]["block"], count)
+            inputs = [backend.inputs(batch) for batch in batches]
+            timing = _series(backend, inputs, cell.protocol, f"{role} at batch {batch_size}", role, turns)
+            shape = {"sequence_length": length, **tokens(batches, cell.protocol)}
+            series.append({"role": role, "batch_size": batch_size, **shape, **timing})
+        if turns is not None:
+            turns.end()
+        after = system.snapshot(cores)
     return {
         "import_seconds": (before_ns + import_ns) / 1e9,
         "load_seconds": load_ns / 1e9,
@@ -164,25 +187,64 @@ def taker(backend: Backend, inputs: list[Any]) -> Callable[[int, float], list[in
     return take
 
 
-def _series(backend: Backend, inputs: list[Any], protocol: ProtocolConfig, name: str) -> dict[str, Any]:
+def _series(
+    backend: Backend, inputs: list[Any], protocol: ProtocolConfig, name: str, role: str, turns: Turns | None
+) -> dict[str, Any]:
     """Warm up, then time; nothing is sent, collected or allocated by us meanwhile."""
-    samples = [0] * MOST_ITERATIONS
     whole = len(inputs) if protocol.lengths == "real" else 1
     with stopwatch.undisturbed():
         take = taker(backend, inputs)
-        # A shape that a framework has not met yet is slow once.
-        first = take(whole, SLOW_FACTOR * protocol.warmup_max_seconds) if whole > 1 else []
-        warm = steady.warm_up(take, protocol.warmup_window, protocol.warmup_max_seconds)
-        count, output = stopwatch.timed(
-            backend.forward,
-            itertools.cycle(inputs),
-            samples,
-            seconds=protocol.measure_seconds,
-            minimum=max(protocol.min_iterations, whole),
-            limit_seconds=SLOW_FACTOR * protocol.measure_seconds,
-            floor=SLOW_ITERATIONS,
-        )
+        with turns.turn() if turns else contextlib.nullcontext():
+            # A shape that a framework has not met yet is slow once.
+            first = take(whole, SLOW_FACTOR * protocol.warmup_max_seconds) if whole > 1 else []
+            warm = steady.warm_up(take, protocol.warmup_window, protocol.warmup_max_seconds)
+        timed = _alone if turns is None else functools.partial(_in_turns, turns=turns, role=role)
+        found, output = timed(backend, inputs, protocol, whole)
     if not np.isfinite(backend.logits(output)).all():
         raise StageError("nan", f"{name}: logits are not finite")
-    kept = count - count % whole or count
-    return {"steady": warm.steady, "warmup_ns": [*first, *warm.samples_ns], "latency_ns": samples[:kept]}
+    discarded = [*first, *warm.samples_ns, *found.pop("discarded_ns", [])]
+    return {"steady": warm.steady, "warmup_ns": discarded, **found}
+
+
+def _alone(backend: Backend, inputs: list[Any], protocol: ProtocolConfig, whole: int) -> tuple[dict[str, Any], Any]:
+    """Return the timed passes, whole rounds of them where there are such, and the last output."""
+    samples = [0] * MOST_ITERATIONS
+    count, output = stopwatch.timed(
+        backend.forward,
+        itertools.cycle(inputs),
+        samples,
+        seconds=protocol.measure_seconds,
+        minimum=max(protocol.min_iterations, whole),
+        limit_seconds=SLOW_FACTOR * protocol.measure_seconds,
+        floor=SLOW_ITERATIONS,
+    )
+    return {"latency_ns": samples[: count - count % whole or count]}, output
+
+
+def _in_turns(
+    backend: Backend, inputs: list[Any], protocol: ProtocolConfig, whole: int, *, turns: Turns, role: str
+) -> tuple[dict[str, Any], Any]:
+    """Return the passes that were timed turn by turn, and the last output.
+
+    A turn takes its share of `measure_seconds` and of `min_iterations`.
+    """
+    count = TURNS[role] if whole == 1 else REAL_TURNS
+    minimum = max(math.ceil(protocol.min_iterations / count), TURN_ITERATIONS[role], whole)
+    room = [0] * (MOST_ITERATIONS // count)
+    kept: list[int] = []
+    counts: list[int] = []
+    discarded: list[int] = []
+    output = None
+    limits = {"limit_seconds": SLOW_FACTOR * protocol.measure_seconds, "floor": 1}
+    for _ in range(count):
+        with turns.turn():
+            # From the first batch each time, so that a round is one.
+            batches = itertools.cycle(inputs)
+            made, _ = stopwatch.timed(backend.forward, batches, room, seconds=0.0, minimum=whole, **limits)
+            discarded += room[:made]
+            seconds, batches = protocol.measure_seconds / count, itertools.cycle(inputs)
+            made, output = stopwatch.timed(backend.forward, batches, room, seconds=seconds, minimum=minimum, **limits)
+        made -= made % whole if made > whole else 0
+        kept += room[:made]
+        counts.append(made)
+    return {"latency_ns": kept, "discarded_ns": discarded, "turns": counts}, output
