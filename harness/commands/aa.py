@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from harness.execute import sides
 from harness.plan.catalogue import catalogue
 from harness.publish.compare import ROLES, Comparison, comparison
 from harness.publish.compare_records import read
+from harness.publish.compare_words import in_words
 from harness.results import aa
 from harness.stats.changes import Rule, fewest_pairs
 from harness.stats.floor import Noise, noise
@@ -36,15 +38,17 @@ def run(arguments: argparse.Namespace) -> int:
     publish(compared, arguments.results, console)
     # What a comparison would not judge for want of pairs tells nothing of the noise either.
     fewest = fewest_pairs(compared.rule.sign_flip_alpha)
-    judged = [sides for sides in compared.pairs.values() if len(sides[0]) >= fewest]
-    found = noise(judged, compared.rule.alpha)
-    path = aa.append(arguments.results, _entry(compared, found, arguments.pairs))
-    for line in _lines(compared, found, path):
+    judged = {name: sides for name, sides in compared.pairs.items() if len(sides[0]) >= fewest}
+    found = noise(list(judged.values()), compared.rule.alpha)
+    of_series = {role: noise([judged[name] for name in judged if name[1] == role]) for role in ROLES}
+    floors = {role: one.floor for role, one in of_series.items() if one.floor is not None}
+    path = aa.append(arguments.results, _entry(compared, found, floors, arguments.pairs))
+    for line in _lines(compared, found, floors, path):
         console.print(Text(line), soft_wrap=True)
     return 3 if any(one.failed_cells or one.failed_invocations for one in counts) else 0
 
 
-def _entry(compared: Comparison, found: Noise, pairs: int) -> dict:
+def _entry(compared: Comparison, found: Noise, floors: Mapping[str, float], pairs: int) -> dict:
     header = compared.runs[0].header
     left_out = sum(int(compared.rows[f"{role}_left_out"].sum()) for role in ROLES)
     return {
@@ -61,6 +65,7 @@ def _entry(compared: Comparison, found: Noise, pairs: int) -> dict:
         "false_verdicts": _false_verdicts(compared),
         "cells": _cells(compared),
         **dataclasses.asdict(found),
+        "floors": dict(floors),
     }
 
 
@@ -79,7 +84,7 @@ def _cells(compared: Comparison) -> list[dict]:
     return cells
 
 
-def _lines(compared: Comparison, found: Noise, path: Path):
+def _lines(compared: Comparison, found: Noise, floors: Mapping[str, float], path: Path):
     yield (
         f"{found.comparisons} comparisons of the same with the same: {found.false_alarms} below p = "
         f"{compared.rule.alpha:g} each on its own, {_false_verdicts(compared)} false verdicts after all guards."
@@ -89,6 +94,7 @@ def _lines(compared: Comparison, found: Noise, path: Path):
     else:
         yield (
             f"Pairs spread by {found.deviation_log:.2%}; smallest change found in 8 of 10 tries: "
-            f"{found.smallest_change:.2%}; floor: {found.floor:.2%}; drift meanwhile: {found.drift or 0:.2%}."
+            f"{found.smallest_change:.2%}; floor: {found.floor:.2%}, {in_words(floors)}; drift meanwhile: "
+            f"{found.drift or 0:.2%}."
         )
     yield f"written: {path}"

@@ -79,8 +79,9 @@ def require_sound(arguments: argparse.Namespace) -> None:
 def rule_of(root: Path, run: Path, margin: float) -> Rule:
     """Return how a comparison on the host of `run` is judged: with the floor and the drift that its A/A has shown."""
     known = aa.latest(root, store.read_run(run)[0]["host"])
-    floor, drift = (None, None) if known is None else (known["floor"], known["drift"])
-    return Rule(margin=margin, floor=floor, drift=drift)
+    if known is None:
+        return Rule(margin=margin)
+    return Rule(margin=margin, floor=known["floor"], floors=known["floors"], drift=known["drift"])
 
 
 def measure(

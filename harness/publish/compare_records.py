@@ -124,7 +124,7 @@ def subject_of(cell: Cell, runs: Sequence[Run], role: str, root: Path, mode: str
         for side, partners in zip(sides, reversed(sides), strict=True)
     )
     environment = cell.configs["backend"]["environment"]
-    return Subject(one, other, environment, _same_numpy(runs, environment, root))
+    return Subject(one, other, environment, _same_numpy(runs, environment, root), role)
 
 
 def _adjacent(one: Record, other: Record) -> bool:

@@ -17,7 +17,7 @@ from harness.publish.numbers import is_known
 from harness.results import store
 
 _MODES = {
-    "interleaved": "measured in turns (A B B A) on one host, compared pair by pair",
+    "interleaved": "measured in turns on one host, compared pair by pair",
     "stored": "stored runs of one host that were not measured in turns: nothing can be called equivalent, and changed "
     "only what exceeds the host's floor and drift",
     "hosts": "stored runs of two hosts: ratios of speed-ups over each run's own baseline, and accuracies",
@@ -37,11 +37,17 @@ def heading(compared: Comparison, root: Path) -> Iterator[str]:
     rule = compared.rule
     if compared.mode != "hosts":
         known = "none known: 'harness aa' tells it" if rule.floor is None else f"{rule.floor:.2%}"
+        known += f" ({in_words(rule.floors)})" if rule.floors else ""
         drift = f", its drift {rule.drift:.2%}" if rule.drift is not None and compared.mode == "stored" else ""
         yield f"this host's floor: {known}{drift}; margin of equivalence: {rule.margin:.2%}"
     yield from differences(compared, root)
     if compared.unmatched:
         yield f"{len(compared.unmatched)} cells are in one run only, e.g. {compared.unmatched[0]}"
+
+
+def in_words(floors: Mapping[str, float]) -> str:
+    """Return the floors of single series as a person reads them."""
+    return ", ".join(f"{series} {floor:.2%}" for series, floor in floors.items())
 
 
 def differences(compared: Comparison, root: Path) -> Iterator[str]:

@@ -75,7 +75,7 @@ def speed_trend(root: Path, history: History, metric: str, here: str | None) -> 
     bare = Trend(history, metric, points, levels, ())
     if not points:
         return bare
-    floor = aa.floor_of(root, points[-1].host)
+    floor = aa.floor_of(root, points[-1].host, metric)
     steps = trend.find_steps(levels)
     large = [step for step in steps if floor is None or abs(math.log(step.ratio.estimate)) > math.log1p(floor)]
     known = confirmations.read(root, history.machine)

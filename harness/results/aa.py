@@ -33,6 +33,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "deviation_log": (float, type(None)),
     "smallest_change": (float, type(None)),
     "floor": (float, type(None)),
+    "floors": (dict,),
     "drift": (float, type(None)),
     "cells": (list,),
 }
@@ -68,13 +69,14 @@ def latest(root: Path, host: str) -> dict[str, Any] | None:
     return next((entry for entry in reversed(read(root, host)) if entry["floor"] is not None), None)
 
 
-def floor_of(root: Path, host_fingerprint: str) -> float | None:
+def floor_of(root: Path, host_fingerprint: str, series: str) -> float | None:
     """Return the relative change below which a host's newest A/A lets nothing be told from noise; None without one.
 
-    0.012 means that a median which is 1.2 % longer or shorter may be nothing (see :mod:`harness.stats.floor`).
+    Of a series (latency, throughput), or of all where its own is not known. 0.012 means that a median which is 1.2 %
+    longer or shorter may be nothing (see :mod:`harness.stats.floor`).
     """
     entry = latest(root, host_fingerprint)
-    return None if entry is None else entry["floor"]
+    return None if entry is None else entry["floors"].get(series, entry["floor"])
 
 
 def _problem(entry: Mapping[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import stats
@@ -30,11 +30,13 @@ class Rule:
     """How a comparison is judged.
 
     `margin` is a relative change too small to matter; `floor` the one below which the host's A/A lets nothing be told
-    from noise, None where there was no A/A; `drift` how far that A/A's host drifted meanwhile.
+    from noise, None where there was no A/A, and `floors` those of single series (latency, throughput), which are not
+    equally noisy; `drift` how far that A/A's host drifted meanwhile.
     """
 
     margin: float = 0.02
     floor: float | None = None
+    floors: Mapping[str, float] = field(default_factory=dict)
     drift: float | None = None
     alpha: float = 0.05
     confidence: float = 0.95
@@ -44,19 +46,24 @@ class Rule:
         """The level at which the sign-flip test must reject for a change to be reported."""
         return min(self.alpha, SIGN_FLIP_ALPHA)
 
+    def floor_of(self, series: str) -> float | None:
+        """Return the floor of a series, or of all where its own is not known."""
+        return self.floors.get(series, self.floor)
+
 
 @dataclass(frozen=True)
 class Subject:
     """One cell's invocations on both sides, by pair.
 
     `group` names the environment: controls are held against others of it. `same_gemm` is False where the sides' NumPy
-    differs, for then their products do.
+    differs, for then their products do. `series` is latency or throughput.
     """
 
     one: Mapping[int, Invocation]
     other: Mapping[int, Invocation]
     group: str = ""
     same_gemm: bool = True
+    series: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ def paired_changes(subjects: Sequence[Subject], rule: Rule) -> list[Change]:
     changes = []
     for subject, pairs, ratio, reason, word in zip(subjects, there, ratios, reasons, words, strict=True):
         if not reason:
-            word, reason = _guarded(word, ratio, rule)
+            word, reason = _guarded(word, ratio, rule, rule.floor_of(subject.series))
         left_out = len(_common(subject)) - len(pairs)
         changes.append(Change(word, reason, ratio, _p(ratio), left_out, tuple(pairs)))
     return changes
@@ -115,11 +122,12 @@ def unpaired_changes(subjects: Sequence[Subject], rule: Rule) -> list[Change]:
     ratios = [_welch(subject, rule.confidence) for subject in subjects]
     words = speed_verdicts(ratios, rule.margin, rule.alpha)
     changes = []
-    for ratio, word in zip(ratios, words, strict=True):
+    for subject, ratio, word in zip(subjects, ratios, words, strict=True):
+        floor = rule.floor_of(subject.series)
         reason = "not interleaved: drift of the host between the two runs cannot be told from a change"
-        if rule.floor is None:
+        if floor is None:
             word, reason = "inconclusive", f"{reason}, and no A/A tells this host's floor"
-        elif word in ("faster", "slower") and _nearest_end(ratio) > math.log1p(max(rule.floor, rule.drift or 0.0)):
+        elif word in ("faster", "slower") and _nearest_end(ratio) > math.log1p(max(floor, rule.drift or 0.0)):
             reason = "not interleaved, but beyond the host's floor"
         else:
             word = "inconclusive"
@@ -198,16 +206,16 @@ def _obstacle(subject: Subject, pairs: Sequence[int], rule: Rule) -> str:
     return ""
 
 
-def _guarded(word: str, ratio: Ratio, rule: Rule) -> tuple[str, str]:
+def _guarded(word: str, ratio: Ratio, rule: Rule, floor: float | None) -> tuple[str, str]:
     """Return the verdict that stands beside the sign-flip test and the host's floor, and why it does not."""
     if word in ("faster", "slower"):
         if ratio.p is None or ratio.p > rule.sign_flip_alpha:
             return "inconclusive", f"the t test sees a change of {_percent(ratio)}, the sign-flip test does not"
-        if rule.floor is not None and abs(ratio.mean_log) <= math.log1p(rule.floor):
-            return "inconclusive", f"a change of {_percent(ratio)} is within this host's floor of {rule.floor:.1%}"
+        if floor is not None and abs(ratio.mean_log) <= math.log1p(floor):
+            return "inconclusive", f"a change of {_percent(ratio)} is within this host's floor of {floor:.1%}"
         return word, ""
-    if word == "equivalent" and rule.floor is not None and rule.floor > rule.margin:
-        return "inconclusive", f"this host's floor of {rule.floor:.1%} is above the margin of {rule.margin:.1%}"
+    if word == "equivalent" and floor is not None and floor > rule.margin:
+        return "inconclusive", f"this host's floor of {floor:.1%} is above the margin of {rule.margin:.1%}"
     return word, "" if word == "equivalent" else _undecided(rule)
 
 

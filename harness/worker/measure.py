@@ -47,11 +47,11 @@ SLOW_ITERATIONS = 5
 
 #: Two sides in turns change so often in a series: often enough that a disturbance falls on both, seldom enough that
 #: most passes find their caches warm. A round of batches of real lengths is long.
-TURNS = {"latency": 16, "throughput": 8}
+TURNS = {"latency": 32, "throughput": 16}
 REAL_TURNS = 4
 
 #: A turn has at least so many passes that count.
-TURN_ITERATIONS = {"latency": 3, "throughput": 1}
+TURN_ITERATIONS = 2
 
 #: No series is longer: beyond it a median does not get better, and the record only longer.
 MOST_ITERATIONS = 50_000
@@ -229,7 +229,7 @@ def _in_turns(
     A turn takes its share of `measure_seconds` and of `min_iterations`.
     """
     count = TURNS[role] if whole == 1 else REAL_TURNS
-    minimum = max(math.ceil(protocol.min_iterations / count), TURN_ITERATIONS[role], whole)
+    minimum = max(math.ceil(protocol.min_iterations / count), TURN_ITERATIONS, whole)
     room = [0] * (MOST_ITERATIONS // count)
     kept: list[int] = []
     counts: list[int] = []

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
 
 import numpy as np
 import pytest
 
-from harness.stats.changes import Rule, Subject, changes_of_ratios, fewest_pairs, paired_changes, unpaired_changes
+from harness.stats.changes import (
+    Rule,
+    Subject,
+    changes_of_ratios,
+    fewest_pairs,
+    paired_changes,
+    quotient,
+    unpaired_changes,
+)
 from harness.stats.disturbance import Invocation, foreign_share
 from harness.stats.estimate import paired_ratio
 
@@ -159,3 +168,35 @@ def test_foreign_time_is_what_the_cores_did_beside_the_process():
     assert foreign_share(_reading(), after, 2) == pytest.approx(0.85 - 0.45 + 0.05 - 4 / 2000)
     assert foreign_share(_reading(), _reading(), 2) is None
     assert foreign_share(_reading(), {**after, "steal_ticks": None}, 2) is None
+
+
+def test_a_disturbance_of_some_turns_cancels_from_a_pair():
+    generator = np.random.default_rng(8)
+    quiet = 1e7 * np.exp(generator.normal(0, 0.01, 16))
+    # A neighbour takes half of the machine for six turns of both sides.
+    slowed = np.where(np.arange(16) // 6 == 1, 2.0, 1.0)
+    one, other = quiet * slowed, 1.03 * quiet * slowed
+    pair = [Invocation(float(np.median(side)), turns_ns=tuple(side)) for side in (one, other)]
+    assert quotient(*pair) == pytest.approx(1 / 1.03, rel=1e-9)
+    # Where one side was timed alone, its level is all there is; so is it where turns do not match.
+    alone = Invocation(float(np.median(other)))
+    assert quotient(pair[0], alone) == pair[0].level_ns / alone.level_ns
+    shorter = Invocation(pair[1].level_ns, turns_ns=pair[1].turns_ns[:-1])
+    assert quotient(pair[0], shorter) == pair[0].level_ns / pair[1].level_ns
+
+
+def test_a_series_has_its_own_floor():
+    subject = dataclasses.replace(sides(np.random.default_rng(9), change=0.04, noise=0.005), series="latency")
+    rule = Rule(floor=0.06, floors={"latency": 0.01})
+    assert paired_changes([subject], rule)[0].verdict == "slower"
+    other = dataclasses.replace(subject, series="throughput")
+    assert "floor of 6.0%" in paired_changes([other], rule)[0].because
+
+
+def test_what_the_partner_of_a_pair_used_is_no_disturbance():
+    names = ("user", "nice", "system", "irq", "softirq", "idle", "iowait", "steal")
+    before = {f"{name}_ticks": 0 for name in names} | {"process_cpu_ns": 0, "monotonic_ns": 0}
+    # Two cores for ten seconds, each side at work on both for half of it.
+    after = before | {"user_ticks": 2000, "process_cpu_ns": int(10e9), "monotonic_ns": int(10e9)}
+    assert foreign_share(before, after, 2) == pytest.approx(0.5, abs=0.01)
+    assert foreign_share(before, after, 2, partner_cpu_ns=int(10e9)) == 0
