@@ -109,7 +109,8 @@ def comparison(one: Run, other: Run, root: Path, rule: Rule) -> Comparison:
             row |= {**_levels(role, subject), **_speed_columns(role, change)}
             row[f"{role}_batch"] = cell.configs["protocol"][f"{role}_batch_size"]
             if mode == "interleaved":
-                pairs[cell.key, role] = _pairs(subject, change.counted)
+                sides = ([side[pair] for pair in change.counted] for side in (subject.one, subject.other))
+                pairs[cell.key, role] = changes.paired_levels(*sides)
     for row, columns in zip(found, _accuracies(cells, runs, rule), strict=True):
         row |= columns
     return Comparison(mode, runs, rule, run_rows.as_frame(found, COLUMNS), pairs, unmatched)
@@ -121,13 +122,6 @@ def _facts(cell: Cell, runs: Sequence[Run]) -> dict[str, Any]:
         row[f"{side}_run"] = run.name
         row[f"{side}_failed"] = next(iter(run.failures[digest]), None)
     return row
-
-
-def _pairs(subject: changes.Subject, counted: Sequence[int]) -> tuple[list[float], list[float]]:
-    """Return the levels of the first side, and for the second those that have the pairs' own quotients to them."""
-    levels = [subject.one[pair].level_ns for pair in counted]
-    quotients = [changes.quotient(subject.one[pair], subject.other[pair]) for pair in counted]
-    return levels, [level / ratio for level, ratio in zip(levels, quotients, strict=True)]
 
 
 def _levels(role: str, subject: changes.Subject) -> dict[str, float]:

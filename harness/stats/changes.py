@@ -187,6 +187,12 @@ def quotient(one: Invocation, other: Invocation) -> float:
     return math.exp(float(np.median(np.log(one.turns_ns) - np.log(other.turns_ns))))
 
 
+def paired_levels(one: Sequence[Invocation], other: Sequence[Invocation]) -> tuple[list[float], list[float]]:
+    """Return the levels of one side of some pairs, and for the other those that have the pairs' quotients to them."""
+    levels = [invocation.level_ns for invocation in one]
+    return levels, [level / quotient(*pair) for level, pair in zip(levels, zip(one, other, strict=True), strict=True)]
+
+
 def _obstacle(subject: Subject, pairs: Sequence[int], rule: Rule) -> str:
     """Return why nothing may be said about a subject, nothing where something may."""
     measured, fewest = len(_common(subject)), fewest_pairs(rule.sign_flip_alpha)

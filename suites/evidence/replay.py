@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from scipy import stats
 
-from harness.stats import floor
+from harness.stats import changes, floor
 from harness.stats.changes import Change, Rule
 from suites.evidence import rules, sequences
 from suites.evidence.sequences import Invocations
@@ -84,8 +84,8 @@ def draw(real: Mapping[str, Invocations], generator: Generator, comparisons: int
 
 def noise(rows: Invocations) -> floor.Noise:
     """Return what an A/A of these rows tells of its host."""
-    sides = (np.median(side.samples, axis=-1) for side in deal(rows, "ABBA"))
-    return floor.noise(list(zip(*sides, strict=True)))
+    a, b = (rules.invocations(side) for side in deal(rows, "ABBA"))
+    return floor.noise([changes.paired_levels(*sides) for sides in zip(a, b, strict=True)])
 
 
 def deal(rows: Invocations, order: str) -> tuple[Invocations, Invocations]:
@@ -129,4 +129,5 @@ def others(source: Source, order: str, *, factor: float = 1.0) -> dict[str, Shar
 
 def _sides(source: Source, order: str, factor: float) -> tuple[Invocations, Invocations]:
     a, b = deal(source.rows, order)
-    return a, dataclasses.replace(b, samples=b.samples * factor)
+    turns = None if b.turns is None else b.turns * factor
+    return a, dataclasses.replace(b, samples=b.samples * factor, turns=turns)

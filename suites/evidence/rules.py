@@ -6,7 +6,8 @@ whether it reports a change.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from scipy import stats
@@ -24,7 +25,7 @@ REPORTED = ("faster", "slower")
 def harness(a: Invocations, b: Invocations, rule: changes.Rule, interleaved: bool) -> list[changes.Change]:
     """Judge each comparison as ``harness compare`` does, as if it were the only one."""
     judge = changes.paired_changes if interleaved else changes.unpaired_changes
-    sides = zip(_invocations(a), _invocations(b), strict=True)
+    sides = zip(invocations(a), invocations(b), strict=True)
     return [judge([changes.Subject(dict(enumerate(one)), dict(enumerate(other)))], rule)[0] for one, other in sides]
 
 
@@ -72,11 +73,18 @@ OTHERS: Mapping[str, Rule] = {
 }
 
 
-def _invocations(side: Invocations) -> Sequence[Sequence[Invocation]]:
+def invocations(side: Invocations) -> list[list[Invocation]]:
+    """Return each comparison's invocations of one side as the harness takes them."""
     absent = np.full(side.samples.shape[:-1], np.nan)
     fields = [absent if one is None else one for one in (side.gemm, side.stream, side.foreign)]
     rows = np.stack([_levels(side), *fields], axis=-1)
-    return [[Invocation(*(None if np.isnan(one) else float(one) for one in fields)) for fields in row] for row in rows]
+    found = [[Invocation(*(None if np.isnan(one) else float(one) for one in one_of)) for one_of in row] for row in rows]
+    if side.turns is None:
+        return found
+    return [
+        [dataclasses.replace(one, turns_ns=tuple(turns)) for one, turns in zip(row, of_row, strict=True)]
+        for row, of_row in zip(found, side.turns.tolist(), strict=True)
+    ]
 
 
 def _levels(side: Invocations) -> np.ndarray:

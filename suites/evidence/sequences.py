@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.random import Generator
 from scipy.signal import lfilter
 
+from harness.publish.compare_records import turn_medians
 from harness.results import cells, store
 from harness.stats.disturbance import foreign_share
 
@@ -25,18 +26,21 @@ class Invocations:
 
     `samples` has the shape (..., invocations, iterations), in any unit since only ratios count. The others have the
     shape (..., invocations): medians of the controls, and the share of the cores that others had; None where unknown.
+    `turns` are the medians of each turn, of shape (..., invocations, turns), where every two invocations that follow
+    each other were timed in turns.
     """
 
     samples: np.ndarray
     gemm: np.ndarray | None = None
     stream: np.ndarray | None = None
     foreign: np.ndarray | None = None
+    turns: np.ndarray | None = None
 
     def __len__(self) -> int:
         return self.samples.shape[-2]
 
     def __getitem__(self, index: Any) -> Invocations:
-        fields = (self.samples, self.gemm, self.stream, self.foreign)
+        fields = (self.samples, self.gemm, self.stream, self.foreign, self.turns)
         return Invocations(*(None if one is None else one[index] for one in fields))
 
 
@@ -64,14 +68,27 @@ def real(paths: Sequence[Path]) -> dict[str, Invocations]:
         name: _divided([line["control"][f"{name}_ns"] for line in lines], ran_in) for name in ("gemm", "stream")
     }
     medians = {name: np.median(values, axis=1) for name, values in controls.items()}
-    shares = [foreign_share(line["system"]["before"], line["system"]["after"], len(line["cores"])) for line in lines]
-    foreign = np.array([np.nan if share is None else share for share in shares])
+    foreign = np.array([np.nan if share is None else share for share in _foreign(lines)])
     found = {}
     for role in ("latency", "throughput"):
-        series = [one["latency_ns"] for line in lines for one in line["series"] if one["role"] == role]
+        series = [one for line in lines if (one := cells.series(line, role))]
         if len(series) == len(lines):
-            found[role] = Invocations(_divided(series, ran), **medians, foreign=foreign)
+            samples = _divided([one["latency_ns"] for one in series], ran)
+            turns = [turn_medians(one) for one in series]
+            in_turns = None if None in turns else np.array(turns)
+            found[role] = Invocations(samples, **medians, foreign=foreign, turns=in_turns)
     return found | {name: Invocations(values, foreign=foreign) for name, values in controls.items()}
+
+
+def _foreign(lines: Sequence[Mapping[str, Any]]) -> Iterator[float | None]:
+    """Yield each invocation's :func:`foreign_share`; what its partner in turns has used is none."""
+    for place, line in enumerate(lines):
+        before, after = line["system"]["before"], line["system"]["after"]
+        used = 0
+        if all("turns" in one for one in line["series"]):
+            partner = lines[place ^ 1]["system"]
+            used = partner["after"]["process_cpu_ns"] - partner["before"]["process_cpu_ns"]
+        yield foreign_share(before, after, len(line["cores"]), used)
 
 
 def simulated(kind: str, generator: Generator, shape: tuple[int, int]) -> Invocations:
@@ -83,8 +100,12 @@ def simulated(kind: str, generator: Generator, shape: tuple[int, int]) -> Invoca
 
 
 def windows(sequence: Invocations, generator: Generator, shape: tuple[int, int]) -> Invocations:
-    """Return rows of consecutive invocations from random places, of shape (rows, invocations); they overlap."""
-    starts = generator.integers(0, len(sequence) - shape[1] + 1, shape[0])
+    """Return rows of consecutive invocations from random places, of shape (rows, invocations); they overlap.
+
+    Those that were timed in turns stay together.
+    """
+    step = 1 if sequence.turns is None else 2
+    starts = step * generator.integers(0, (len(sequence) - shape[1]) // step + 1, shape[0])
     return sequence[starts[:, None] + np.arange(shape[1])]
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from harness.backends.base import Backend, ExecutedPrecision
 from harness.errors import StageError
+from harness.execute.turns import pipes
 from harness.plan import config
 from harness.plan.cell import Cell
 from harness.results import record
@@ -95,7 +97,7 @@ def stage(tmp_path: Path, monkeypatch):
     some_rows(4).save(tmp_path / "evaluation.npz")
     (tmp_path / "task.json").write_text(json.dumps({"kind": "classification", "labels": ["a"], "max_length": 8}))
 
-    def run(protocol=PROTOCOL, head=None, block=0):
+    def run(protocol=PROTOCOL, head=None, block=0, **options):
         generator = np.random.default_rng(0)
         weights = {"table": generator.random((50, 16)), "head": np.ones((16, 3)) if head is None else head}
         np.savez(tmp_path / "weights.npz", **weights)
@@ -115,7 +117,7 @@ def stage(tmp_path: Path, monkeypatch):
             "inputs": {"artefact": str(tmp_path), "tokenised": str(tmp_path)},
             "threads": 1,
             "seed": 3,
-            "options": {"block": block},
+            "options": {"block": block, **options},
             "started_ns": time.monotonic_ns(),
         }
         Matrix.calls, Matrix.at_forward, Matrix.stream = [], [], io.StringIO()
@@ -200,6 +202,41 @@ def test_images_have_no_length_whatever_the_protocol_says(stage, tmp_path, monke
     assert set(Matrix.calls) == {(2, 3), (5, 3)}
     assert [series["sequence_length"] for series in result["series"]] == [None, None]
     record.check(json.loads(record.encode(record_of(result))))
+
+
+#: The other side of a pair, which has nothing to time.
+_PARTNER = """
+import sys
+from harness.worker.turns import Turns
+
+turns = Turns(sys.argv[1], sys.argv[2], False)
+turns.begin()
+for _ in range(int(sys.argv[3])):
+    with turns.turn():
+        pass
+turns.end()
+"""
+
+
+@pytest.mark.parametrize("lengths", ["padded", "real"])
+def test_a_series_in_turns_says_which_passes_were_of_which(stage, lengths):
+    counts = measure.TURNS if lengths == "padded" else dict.fromkeys(measure.TURNS, measure.REAL_TURNS)
+    with pipes() as (mine, theirs):
+        ends = [theirs["own"], theirs["other"]]
+        partner = subprocess.Popen([sys.executable, "-c", _PARTNER, *ends, str(sum(counts.values()) + len(counts))])
+        result = stage(dataclasses.replace(PROTOCOL, lengths=lengths), turns=mine)
+        assert partner.wait(30) == 0
+    made, whole = 0, 1 if lengths == "padded" else measure.REAL_BATCHES
+    for series in result["series"]:
+        assert len(series["turns"]) == counts[series["role"]]
+        assert sum(series["turns"]) == len(series["latency_ns"])
+        assert all(count >= measure.TURN_ITERATIONS and count % whole == 0 for count in series["turns"])
+        # Beside the warm-up one pass, or round, of each turn is not counted.
+        made += len(series["warmup_ns"]) + len(series["latency_ns"])
+        assert len(series["warmup_ns"]) > whole * len(series["turns"])
+    assert whole > 1 or made == len(Matrix.calls)
+    record.check(json.loads(record.encode(record_of(result))))
+    assert json.loads(Matrix.stream.getvalue().splitlines()[0])["event"] == "ready"
 
 
 def _calls(stage, protocol):
