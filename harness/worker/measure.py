@@ -9,9 +9,7 @@ so that a slow cell still yields a median. So that it does not take for ever, a 
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
-import math
 import os
 import time
 from collections.abc import Callable
@@ -45,13 +43,13 @@ REAL_BATCHES = 32
 SLOW_FACTOR = 10
 SLOW_ITERATIONS = 5
 
-#: Two sides in turns change so often in a series: often enough that a disturbance falls on both, seldom enough that
-#: most passes find their caches warm. A round of batches of real lengths is long.
-TURNS = {"latency": 32, "throughput": 16}
-REAL_TURNS = 4
-
-#: A turn has at least so many passes that count.
+#: Of two sides in turns a turn has so many passes that count, or one round of batches of real lengths: few, for what
+#: disturbs a shared host changes within tenths of a second, and more turns tell more than longer ones.
 TURN_ITERATIONS = 2
+
+#: As many turns as fill so many seconds of a series, or `measure_seconds` if that is longer; within these bounds.
+TURNS_SECONDS = 2.5
+LEAST_TURNS, MOST_TURNS = 8, 400
 
 #: No series is longer: beyond it a median does not get better, and the record only longer.
 MOST_ITERATIONS = 50_000
@@ -103,7 +101,7 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
             count = REAL_BATCHES if cell.protocol.lengths == "real" else BATCHES
             batches = choose(rows, batch_size, length, spec["seed"], spec["options"]["block"], count)
             inputs = [backend.inputs(batch) for batch in batches]
-            timing = _series(backend, inputs, cell.protocol, f"{role} at batch {batch_size}", role, turns)
+            timing = _series(backend, inputs, cell.protocol, f"{role} at batch {batch_size}", turns)
             shape = {"sequence_length": length, **tokens(batches, cell.protocol)}
             series.append({"role": role, "batch_size": batch_size, **shape, **timing})
         if turns is not None:
@@ -188,7 +186,7 @@ def taker(backend: Backend, inputs: list[Any]) -> Callable[[int, float], list[in
 
 
 def _series(
-    backend: Backend, inputs: list[Any], protocol: ProtocolConfig, name: str, role: str, turns: Turns | None
+    backend: Backend, inputs: list[Any], protocol: ProtocolConfig, name: str, turns: Turns | None
 ) -> dict[str, Any]:
     """Warm up, then time; nothing is sent, collected or allocated by us meanwhile."""
     whole = len(inputs) if protocol.lengths == "real" else 1
@@ -198,8 +196,10 @@ def _series(
             # A shape that a framework has not met yet is slow once.
             first = take(whole, SLOW_FACTOR * protocol.warmup_max_seconds) if whole > 1 else []
             warm = steady.warm_up(take, protocol.warmup_window, protocol.warmup_max_seconds)
-        timed = _alone if turns is None else functools.partial(_in_turns, turns=turns, role=role)
-        found, output = timed(backend, inputs, protocol, whole)
+        if turns is None:
+            found, output = _alone(backend, inputs, protocol, whole)
+        else:
+            found, output = _in_turns(backend, inputs, protocol, whole, turns, np.median(warm.samples_ns))
     if not np.isfinite(backend.logits(output)).all():
         raise StageError("nan", f"{name}: logits are not finite")
     discarded = [*first, *warm.samples_ns, *found.pop("discarded_ns", [])]
@@ -222,29 +222,23 @@ def _alone(backend: Backend, inputs: list[Any], protocol: ProtocolConfig, whole:
 
 
 def _in_turns(
-    backend: Backend, inputs: list[Any], protocol: ProtocolConfig, whole: int, *, turns: Turns, role: str
+    backend: Backend, inputs: list[Any], protocol: ProtocolConfig, whole: int, turns: Turns, pass_ns: float
 ) -> tuple[dict[str, Any], Any]:
     """Return the passes that were timed turn by turn, and the last output.
 
-    A turn takes its share of `measure_seconds` and of `min_iterations`.
+    Both sides have as many turns as the slower one's passes of `pass_ns` leave time for.
     """
-    count = TURNS[role] if whole == 1 else REAL_TURNS
-    minimum = max(math.ceil(protocol.min_iterations / count), TURN_ITERATIONS, whole)
-    room = [0] * (MOST_ITERATIONS // count)
-    kept: list[int] = []
-    counts: list[int] = []
+    passes = max(TURN_ITERATIONS, whole)
+    seconds = max(protocol.measure_seconds, TURNS_SECONDS)
+    fitting = int(seconds * 1e9 / ((whole + passes) * pass_ns))
+    count = turns.agree(min(max(fitting, LEAST_TURNS), MOST_TURNS))
+    chunks: list[list[int]] = []
     discarded: list[int] = []
-    output = None
-    limits = {"limit_seconds": SLOW_FACTOR * protocol.measure_seconds, "floor": 1}
     for _ in range(count):
+        # From the first batch each time, so that a round is one.
+        take = taker(backend, inputs)
         with turns.turn():
-            # From the first batch each time, so that a round is one.
-            batches = itertools.cycle(inputs)
-            made, _ = stopwatch.timed(backend.forward, batches, room, seconds=0.0, minimum=whole, **limits)
-            discarded += room[:made]
-            seconds, batches = protocol.measure_seconds / count, itertools.cycle(inputs)
-            made, output = stopwatch.timed(backend.forward, batches, room, seconds=seconds, minimum=minimum, **limits)
-        made -= made % whole if made > whole else 0
-        kept += room[:made]
-        counts.append(made)
-    return {"latency_ns": kept, "discarded_ns": discarded, "turns": counts}, output
+            discarded += take(whole, protocol.time_limit_seconds)
+            chunks.append(take(passes, protocol.time_limit_seconds))
+    kept = list(itertools.chain.from_iterable(chunks))
+    return {"latency_ns": kept, "discarded_ns": discarded, "turns": [*map(len, chunks)]}, backend.forward(inputs[0])

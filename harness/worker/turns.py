@@ -15,15 +15,14 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-#: What is passed on: the process that passes it, which is to be stopped.
+#: What is passed on: a number, which is nothing but a turn where nobody asked for one.
 _TOKEN = struct.Struct("=i")
-
-#: Nobody is to be stopped: both have come to their end.
-_NOBODY = 0
 
 
 class Turns:
     """One side's end of the two pipes, named FIFOs of pipe(7), by which the sides take turns.
+
+    Both sides must call the same methods in the same order: `begin`, then `turn` and `agree`, then `end`.
 
     Parameters
     ----------
@@ -37,45 +36,67 @@ class Turns:
         # parent, which sees it.
         self._own, self._other = os.open(own, os.O_RDWR), os.open(other, os.O_RDWR)
         self._is_first = is_first
-        self._holds = False
+        self._holds = is_first
+        self._partner: int | None = None
+
+    def begin(self) -> None:
+        """Return when both sides are ready for their first turn."""
+        self._partner = self._exchange(os.getpid())
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
         """Wait for this side's turn, have the other stopped in the body, and give it its turn."""
-        partner = _NOBODY if self._holds else self._wait()
-        self._holds = False
-        _signal(partner, signal.SIGSTOP)
+        self._take()
+        self._signal(signal.SIGSTOP)
         try:
             yield
         finally:
-            _signal(partner, signal.SIGCONT)
-        self._give(os.getpid())
+            self._signal(signal.SIGCONT)
+        self._give(0)
 
-    def begin(self) -> None:
-        """Return when both sides are ready for their first turn."""
-        if self._is_first:
-            self._give(_NOBODY)
-            self._wait()
-            self._holds = True
-        else:
-            self._wait()
-            self._give(_NOBODY)
+    def agree(self, number: int) -> int:
+        """Return the smaller one of both sides' numbers."""
+        return min(number, self._exchange(number))
 
     def end(self) -> None:
-        """Return when both sides are done with their last turn, of which they had equally many."""
+        """Return when both sides are done with their last turn."""
         if self._is_first:
-            self._wait()
+            self._take()
 
     def close(self) -> None:
         """Close the pipes."""
         os.close(self._own)
         os.close(self._other)
 
+    def _exchange(self, number: int) -> int:
+        """Give the other side a number and return its own; the next turn is the first side's, as before."""
+        if self._is_first:
+            self._take()
+            self._give(number)
+        told = self._wait()
+        if self._is_first:
+            self._holds = True
+        else:
+            self._give(number)
+        return told
+
+    def _take(self) -> None:
+        if not self._holds:
+            self._wait()
+        self._holds = True
+
     def _wait(self) -> int:
         return _TOKEN.unpack(os.read(self._own, _TOKEN.size))[0]
 
-    def _give(self, process: int) -> None:
-        os.write(self._other, _TOKEN.pack(process))
+    def _give(self, number: int) -> None:
+        self._holds = False
+        os.write(self._other, _TOKEN.pack(number))
+
+    def _signal(self, number: signal.Signals) -> None:
+        # It may have come to its end; its number is not given anew before the parent, which has both, is done.
+        assert self._partner is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._partner, number)
 
 
 @contextlib.contextmanager
@@ -90,10 +111,3 @@ def of(options: Mapping[str, Any]) -> Iterator[Turns | None]:
         yield turns
     finally:
         turns.close()
-
-
-def _signal(process: int, number: signal.Signals) -> None:
-    # It may have come to its end; its number is not given anew before the parent, which has both, is done.
-    if process != _NOBODY:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, number)

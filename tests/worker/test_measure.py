@@ -204,37 +204,42 @@ def test_images_have_no_length_whatever_the_protocol_says(stage, tmp_path, monke
     record.check(json.loads(record.encode(record_of(result))))
 
 
-#: The other side of a pair, which has nothing to time.
+#: The other side of a pair, which has nothing to time and time for seven turns only.
 _PARTNER = """
 import sys
 from harness.worker.turns import Turns
 
-turns = Turns(sys.argv[1], sys.argv[2], False)
+turns = Turns(sys.argv[1], sys.argv[2], sys.argv[3] == "first")
 turns.begin()
-for _ in range(int(sys.argv[3])):
+for series in range(2):
     with turns.turn():
         pass
+    for _ in range(turns.agree(7)):
+        with turns.turn():
+            pass
 turns.end()
 """
 
 
 @pytest.mark.parametrize("lengths", ["padded", "real"])
-def test_a_series_in_turns_says_which_passes_were_of_which(stage, lengths):
-    counts = measure.TURNS if lengths == "padded" else dict.fromkeys(measure.TURNS, measure.REAL_TURNS)
-    with pipes() as (mine, theirs):
-        ends = [theirs["own"], theirs["other"]]
-        partner = subprocess.Popen([sys.executable, "-c", _PARTNER, *ends, str(sum(counts.values()) + len(counts))])
-        result = stage(dataclasses.replace(PROTOCOL, lengths=lengths), turns=mine)
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_series_in_turns_says_which_passes_were_of_which(stage, lengths, place):
+    whole = 1 if lengths == "padded" else measure.REAL_BATCHES
+    passes = max(measure.TURN_ITERATIONS, whole)
+    with pipes() as ends:
+        theirs = ends[1 - place]
+        arguments = [theirs["own"], theirs["other"], "first" if theirs["is_first"] else "second"]
+        partner = subprocess.Popen([sys.executable, "-c", _PARTNER, *arguments])
+        result = stage(dataclasses.replace(PROTOCOL, lengths=lengths), turns=ends[place])
         assert partner.wait(30) == 0
-    made, whole = 0, 1 if lengths == "padded" else measure.REAL_BATCHES
     for series in result["series"]:
-        assert len(series["turns"]) == counts[series["role"]]
-        assert sum(series["turns"]) == len(series["latency_ns"])
-        assert all(count >= measure.TURN_ITERATIONS and count % whole == 0 for count in series["turns"])
+        assert series["turns"] == [passes] * 7
+        assert len(series["latency_ns"]) == 7 * passes
         # Beside the warm-up one pass, or round, of each turn is not counted.
-        made += len(series["warmup_ns"]) + len(series["latency_ns"])
-        assert len(series["warmup_ns"]) > whole * len(series["turns"])
-    assert whole > 1 or made == len(Matrix.calls)
+        assert len(series["warmup_ns"]) >= 7 * whole + 6
+        if lengths == "real":
+            widths = [call[1] for call in Matrix.calls if call[0] == series["batch_size"]]
+            assert widths[-1 - 2 * whole : -1] == series["tokens"] * 2
     record.check(json.loads(record.encode(record_of(result))))
     assert json.loads(Matrix.stream.getvalue().splitlines()[0])["event"] == "ready"
 
