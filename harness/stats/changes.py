@@ -179,8 +179,9 @@ def _ratio(subject: Subject, pairs: Sequence[int], confidence: float) -> Ratio |
 def quotient(one: Invocation, other: Invocation) -> float:
     """Return the time of one invocation of a pair over that of the other.
 
-    Of a pair that was timed in turns, the interquartile mean over its turns, of logarithms: a disturbance that lasts for
-    some of them is the same for both sides, and one that hits a single turn does not count. Else that of the levels.
+    Of a pair that was timed in turns, the interquartile mean over its turns, of logarithms: a disturbance that lasts
+    for some of them is the same for both sides, and one that hits a single turn does not count. Else that of the
+    levels.
     """
     if one.turns_ns is None or other.turns_ns is None or len(one.turns_ns) != len(other.turns_ns):
         return one.level_ns / other.level_ns
