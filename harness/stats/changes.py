@@ -31,7 +31,7 @@ class Rule:
 
     `margin` is a relative change too small to matter; `floor` the one below which the host's A/A lets nothing be told
     from noise, None where there was no A/A, and `floors` those of single series (latency, throughput), which are not
-    equally noisy; `drift` how far that A/A's host drifted meanwhile.
+    equally noisy; `drift` how far levels of one and the same went apart in that A/A.
     """
 
     margin: float = 0.02

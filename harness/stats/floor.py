@@ -19,8 +19,8 @@ class Noise:
     """What the pairs of one or more A/A comparisons have shown. Changes are relative: 0.01 is one percent.
 
     `deviation_log` is the pooled standard deviation of the pairs' log-ratios, `smallest_change` the one that a paired
-    t test finds with :data:`POWER`, `floor` the one below which nothing is reported, `drift` the largest change
-    between the first and the second half of a comparison. None where too little was measured.
+    t test finds with :data:`POWER`, `floor` the one below which nothing is reported, `drift` how far the levels of one
+    side went apart meanwhile: by so much may two runs differ that are not paired. None where too little was measured.
     """
 
     comparisons: int
@@ -103,9 +103,6 @@ def floor(log_ratios: Sequence[Sequence[float] | np.ndarray], alpha: float = 0.0
 
 
 def _drift(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Return the relative change from the first half of the pairs to the second, whichever way."""
-    half = len(one) // 2
-    if half < 1:
-        return None
-    logs = np.log(np.asarray(one, float)) + np.log(np.asarray(other, float))
-    return math.expm1(abs(float(logs[-half:].mean() - logs[:half].mean())) / 2)
+    """Return how far levels of one and the same went apart: the largest over the smallest, less 1."""
+    spans = [max(side) / min(side) for side in (one, other) if len(side) >= 2]
+    return max(spans) - 1 if spans else None

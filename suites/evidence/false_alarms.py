@@ -45,11 +45,12 @@ def markdown(found: Table, drawn: Sequence[Source]) -> str:
 
 
 def sources(paths: Sequence[Path], generator: np.random.Generator, comparisons: int, pairs: int) -> list[Source]:
-    """Return simulated sources and those of real runs; the two runs of one comparison are one sequence."""
-    together: dict[str, list[Path]] = {}
+    """Return simulated sources and those of real runs; comparisons of the same cells on one host are one sequence."""
+    together: dict[tuple, list[Path]] = {}
     for path in paths:
         header = store.read_run(path)[0]
-        together.setdefault(header.get("comparison", {}).get("id", header["run"]), []).append(path)
+        cells = tuple(tuple(entry["labels"][:-1]) for entry in header["cells"])
+        together.setdefault((header["host"], cells) if "comparison" in header else (header["run"],), []).append(path)
     real = {}
     for number, group in enumerate(together.values(), start=1):
         suffix = f" {number}" if len(together) > 1 else ""

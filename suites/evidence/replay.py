@@ -19,7 +19,7 @@ from suites.evidence.sequences import Invocations
 #: How invocations are dealt to the sides: interleaved as the harness does it, or one side after the other.
 ORDERS = ("ABBA", "AABB")
 
-#: Comparisons of an A/A that comes before all others and tells the source's floor, as ``harness aa`` tells a host's.
+#: Comparisons, at most, of an A/A that comes before all others and tells the source's floor, as ``harness aa`` tells a host's.
 AA_COMPARISONS = 4
 
 HARNESS = "harness compare"
@@ -74,8 +74,10 @@ def draw(real: Mapping[str, Invocations], generator: Generator, comparisons: int
         rows = sequences.simulated(kind, generator, (comparisons, 2 * pairs))
         found.append(Source(kind, False, rows, comparisons, noise(before)))
     for name, sequence in real.items():
-        used = AA_COMPARISONS * 2 * pairs
-        before = sequence[np.arange(used).reshape(AA_COMPARISONS, 2 * pairs)]
+        # At most a third of what there is.
+        earlier = min(AA_COMPARISONS, max(1, len(sequence) // (3 * 2 * pairs)))
+        used = earlier * 2 * pairs
+        before = sequence[np.arange(used).reshape(earlier, 2 * pairs)]
         rest = sequence[np.arange(used, len(sequence))]
         rows = sequences.windows(rest, generator, (comparisons, 2 * pairs))
         found.append(Source(name, True, rows, min(comparisons, len(rest) // (2 * pairs)), noise(before)))

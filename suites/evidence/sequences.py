@@ -27,7 +27,7 @@ class Invocations:
     `samples` has the shape (..., invocations, iterations), in any unit since only ratios count. The others have the
     shape (..., invocations): medians of the controls, and the share of the cores that others had; None where unknown.
     `turns` are the medians of each turn, of shape (..., invocations, turns), where every two invocations that follow
-    each other were timed in turns.
+    each other were timed in turns; as many as the pair with the fewest has.
     """
 
     samples: np.ndarray
@@ -45,7 +45,7 @@ class Invocations:
 
 
 def real(paths: Sequence[Path]) -> dict[str, Invocations]:
-    """Return the sequences that the records of a run, or of both runs of one comparison, hold by name.
+    """Return the sequences that the records of a run, or of both runs of comparisons, hold by name.
 
     ``latency`` and ``throughput`` are the timed series, and ``gemm`` and ``stream`` the controls, the same fixed work
     in every invocation. Where a run interleaves several cells, each series is divided by the median of its cell, and
@@ -60,8 +60,11 @@ def real(paths: Sequence[Path]) -> dict[str, Invocations]:
     for header, *records in map(store.read_run, paths):
         for entry in header["cells"]:
             environments[entry["digest"]] = cells.configs(header, entry)["backend"]["environment"]
-        lines += [line for line in records if line["type"] == "invocation"]
-    lines.sort(key=lambda line: line["order"])
+        # Of a comparison both sides have one order.
+        compared = header.get("comparison", {"side": "A"})
+        began = header["run"] if compared["side"] == "A" else compared["other"]
+        lines += [(began, line["order"], line) for line in records if line["type"] == "invocation"]
+    lines = [line for *_, line in sorted(lines, key=lambda entry: entry[:2])]
     ran_in = [environments[line["cell_digest"]] for line in lines]
     ran = [line["cell_digest"] for line in lines]
     controls = {
@@ -75,7 +78,7 @@ def real(paths: Sequence[Path]) -> dict[str, Invocations]:
         if len(series) == len(lines):
             samples = _divided([one["latency_ns"] for one in series], ran)
             turns = [turn_medians(one) for one in series]
-            in_turns = None if None in turns else np.array(turns)
+            in_turns = None if None in turns else np.array([row[: min(map(len, turns))] for row in turns])
             found[role] = Invocations(samples, **medians, foreign=foreign, turns=in_turns)
     return found | {name: Invocations(values, foreign=foreign) for name, values in controls.items()}
 

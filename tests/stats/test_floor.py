@@ -40,7 +40,7 @@ def test_noise_counts_alarms_and_drift():
     biased = ([10.0, 10.0, 11.0, 11.0], [10.5, 10.49, 11.55, 11.56])
     found = noise([quiet, biased])
     assert (found.comparisons, found.false_alarms) == (2, 1)
-    assert found.drift == pytest.approx(0.1, abs=0.002)
+    assert found.drift == pytest.approx(11.1 / 9.9 - 1)
     assert found.floor >= 0.048 and found.smallest_change > 0
     nothing = noise([([1.0], [1.0])])
     assert (nothing.comparisons, nothing.floor, nothing.drift) == (0, None, None)
