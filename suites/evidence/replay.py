@@ -19,7 +19,8 @@ from suites.evidence.sequences import Invocations
 #: How invocations are dealt to the sides: interleaved as the harness does it, or one side after the other.
 ORDERS = ("ABBA", "AABB")
 
-#: Comparisons, at most, of an A/A that comes before all others and tells the source's floor, as ``harness aa`` tells a host's.
+#: Comparisons, at most, of an A/A that comes before all others and tells the source's floor, as ``harness aa`` tells a
+#: host's.
 AA_COMPARISONS = 4
 
 HARNESS = "harness compare"

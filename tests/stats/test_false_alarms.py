@@ -69,7 +69,7 @@ def test_at_most_three_percent_false_alarms_on_real_samples(real, series):
 
 @pytest.fixture(scope="module")
 def in_turns() -> dict[str, Source]:
-    """Return 200 comparisons, overlapping ones, of the A/A in turns, as many pairs each as ``harness compare`` takes."""
+    """Return 200 overlapping comparisons of the A/A in turns, of as many pairs as ``harness compare`` takes."""
     found = false_alarms.sources(IN_TURNS, np.random.default_rng(6), 200, compare.PAIRS)
     return {source.name: source for source in found if source.is_real}
 
