@@ -25,6 +25,9 @@ OFFERS = {
     ("nncf", "openvino"): ("accuracy_control",),
 }
 
+#: Backends for whose linear layers Neural Compressor knows weights by channel alone; it passes over what it is told.
+_BY_CHANNEL = ("fx", "ipex")
+
 #: Tuner, backend and strategy -> why it does not run, as it was tried.
 FAILS = {
     (
@@ -60,6 +63,8 @@ def unsupported(cell: Cell) -> str | None:
         return f"tuner.options: {', '.join(tuner.options)} mean nothing to tuner {tuner.name}"
     if approach.method != "static":
         return f"tuner={tuner.name}: tunes method static here, not {approach.method}"
+    if tuner.name == "inc" and backend.name in _BY_CHANNEL and approach.weight.granularity != "per_channel":
+        return f"approach.weight.granularity={approach.weight.granularity}: {name} maps weights by channel alone here"
     if tuner.name == "inc" and approach.weight.reduce_range:
         return f"approach.weight.reduce_range: {name} maps weights to 8 bits alone"
     if tuner.strategy in _AUTOTUNE and approach.activation.reduce_range:

@@ -29,12 +29,8 @@ def fx(asked: ToTune) -> Tunable:
     prepare_process(asked.cell)
     network = load_checkpoint(asked.checkpoint, asked.cell, attention="eager")
     names = torch_graph.traced_names(network)
-    options = {
-        # Its global configuration would observe sizes, which are no tensors.
-        "op_name_dict": {"default_qconfig": _FLOAT},
-        # How weights are mapped is what the approach is about, and not the tuner's to choose.
-        "op_type_dict": {"Linear": {"weight": {"granularity": [asked.cell.approach.weight.granularity]}}},
-    }
+    # Its global configuration would observe sizes, which are no tensors.
+    options = {"op_name_dict": {"default_qconfig": _FLOAT}}
     return _tunable(asked, torch_graph.trace(network), names, options, lambda adaptor, key: key[0], _store_graph)
 
 

@@ -55,6 +55,20 @@ def test_what_such_a_tuner_cannot_mean_is_one_line(fields, words):
     assert words in _why_not("inc", "fx", *fields)
 
 
+@pytest.mark.parametrize(
+    ("backend", "strategy", "field"),
+    [
+        ("fx", "basic", "approach.weight.granularity=per_tensor"),
+        ("ipex", "bayesian", "approach.weight.granularity=per_tensor"),
+        ("fx", "basic", "approach.weight.reduce_range=true"),
+        ("pt2e", "autotune", "approach.activation.reduce_range=true"),
+    ],
+)
+def test_a_tuner_that_would_map_the_cell_otherwise_is_not_offered_for_it(backend, strategy, field):
+    because = _why_not("inc", backend, f"tuner.strategy={strategy}", field)
+    assert because is not None and field.partition("=")[0] in because
+
+
 def test_a_metric_that_the_environment_cannot_score_is_one_line():
     assert "scores accuracy alone" in _why_not("inc", "ipex", "task.metric=f1_macro")
     assert _why_not("inc", "fx", "task.metric=f1_macro") is None
