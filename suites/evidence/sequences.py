@@ -48,7 +48,7 @@ def real(paths: Sequence[Path]) -> dict[str, Invocations]:
     """Return the sequences that the records of a run, or of both runs of comparisons, hold by name.
 
     ``latency`` and ``throughput`` are the timed series, and ``gemm`` and ``stream`` the controls, the same fixed work
-    in every invocation. Where a run interleaves several cells, each series is divided by the median of its cell, and
+    in every invocation, unless pairs were timed in turns, which the controls are not. Where a run interleaves several cells, each series is divided by the median of its cell, and
     each control by that of its environment, whose library does the work. That leaves what the host did and takes away
     what the cells are; with few blocks it takes away some of the noise as well.
 
@@ -80,6 +80,9 @@ def real(paths: Sequence[Path]) -> dict[str, Invocations]:
             turns = [turn_medians(one) for one in series]
             in_turns = None if None in turns else np.array([row[: min(map(len, turns))] for row in turns])
             found[role] = Invocations(samples, **medians, foreign=foreign, turns=in_turns)
+    if any(one.turns is not None for one in found.values()):
+        # Controls come before the turns, so the sides' are not measured in turns.
+        return found
     return found | {name: Invocations(values, foreign=foreign) for name, values in controls.items()}
 
 
