@@ -48,9 +48,10 @@ def real(paths: Sequence[Path]) -> dict[str, Invocations]:
     """Return the sequences that the records of a run, or of both runs of comparisons, hold by name.
 
     ``latency`` and ``throughput`` are the timed series, and ``gemm`` and ``stream`` the controls, the same fixed work
-    in every invocation, unless pairs were timed in turns, which the controls are not. Where a run interleaves several cells, each series is divided by the median of its cell, and
-    each control by that of its environment, whose library does the work. That leaves what the host did and takes away
-    what the cells are; with few blocks it takes away some of the noise as well.
+    in every invocation, unless pairs were timed in turns, which the controls are not. Where a run interleaves several
+    cells, each series is divided by the median of its cell, and each control by that of its environment, whose library
+    does the work. That leaves what the host did and takes away what the cells are; with few blocks it takes away some
+    of the noise as well.
 
     Raises
     ------
