@@ -230,8 +230,11 @@ def test_a_series_in_turns_says_which_passes_were_of_which(stage, lengths, place
         theirs = ends[1 - place]
         arguments = [theirs["own"], theirs["other"], "first" if theirs["is_first"] else "second"]
         partner = subprocess.Popen([sys.executable, "-c", _PARTNER, *arguments])
-        result = stage(dataclasses.replace(PROTOCOL, lengths=lengths), turns=ends[place])
-        assert partner.wait(30) == 0
+        try:
+            result = stage(dataclasses.replace(PROTOCOL, lengths=lengths), turns=ends[place])
+            assert partner.wait(30) == 0
+        finally:
+            partner.kill()
     for series in result["series"]:
         assert series["turns"] == [passes] * 7
         assert len(series["latency_ns"]) == 7 * passes
