@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.errors import StageError
 from harness.execute.instances import Call, launch_together
-from harness.execute.launch import Outcome, launch
+from harness.execute.launch import Outcome
 from harness.plan import ceilings
 from harness.plan.cell import Cell
 
@@ -76,14 +76,7 @@ class Children:
     ) -> Outcome:
         """Run one stage to its end and return the outcome; raise :class:`ChildError` for any other end."""
         call = self.call(stage, cell, environment=environment, inputs=inputs, out=out, options=options)
-        outcome = launch(
-            call.python,
-            call.spec,
-            time_limit_seconds=cell.protocol.time_limit_seconds,
-            log_path=call.log_path,
-            variables=call.variables,
-            on_message=on_message,
-        )
+        outcome = call.launch(cell.protocol.time_limit_seconds, on_message)
         require_ok(outcome)
         return outcome
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.execute.launch import Outcome, Running, begin, close
+from harness.execute.launch import Outcome, Running, begin, close, launch
 from harness.execute.messages import Heard
 
 
@@ -21,6 +21,27 @@ class Call:
     spec: Mapping[str, Any]
     log_path: Path
     variables: Mapping[str, str]
+
+    def begin(self, time_limit_seconds: float) -> Running | Outcome:
+        """Start the child, as :func:`harness.execute.launch.begin` does."""
+        return begin(
+            self.python,
+            self.spec,
+            time_limit_seconds=time_limit_seconds,
+            log_path=self.log_path,
+            variables=self.variables,
+        )
+
+    def launch(self, time_limit_seconds: float, on_message: Callable[[dict[str, Any]], None] | None = None) -> Outcome:
+        """Run the child to its end, as :func:`harness.execute.launch.launch` does."""
+        return launch(
+            self.python,
+            self.spec,
+            time_limit_seconds=time_limit_seconds,
+            log_path=self.log_path,
+            variables=self.variables,
+            on_message=on_message,
+        )
 
 
 def launch_together(calls: Sequence[Call], *, time_limit_seconds: float, gate: Path) -> dict[int, Outcome]:
@@ -41,13 +62,7 @@ def launch_together(calls: Sequence[Call], *, time_limit_seconds: float, gate: P
         fcntl.flock(held, fcntl.LOCK_EX)
         running: list[Running] = []
         for place, call in enumerate(calls):
-            begun = begin(
-                call.python,
-                call.spec,
-                time_limit_seconds=time_limit_seconds,
-                log_path=call.log_path,
-                variables=call.variables,
-            )
+            begun = call.begin(time_limit_seconds)
             if isinstance(begun, Outcome):
                 return {place: begun}
             running.append(begun)
@@ -57,16 +72,16 @@ def launch_together(calls: Sequence[Call], *, time_limit_seconds: float, gate: P
 
             closing.callback(end)
         for place, one in enumerate(running):
-            heard[place] = one.listen(_pass_over, ("ready", "result", "failure"))
+            heard[place] = one.listen(pass_over, ("ready", "result", "failure"))
             if heard[place].last.get("event") != "ready":
                 closing.close()
                 return {place: outcomes[place]}
         fcntl.flock(held, fcntl.LOCK_UN)
         # One after the other: what a child has to say waits in its pipe, and its measuring is over by then.
         for place, one in enumerate(running):
-            heard[place] = one.listen(_pass_over)
+            heard[place] = one.listen(pass_over)
     return outcomes
 
 
-def _pass_over(message: dict[str, Any]) -> None:
-    """Nobody is shown the progress of one instance of several."""
+def pass_over(message: dict[str, Any]) -> None:
+    """Show nobody the progress of one child of several."""

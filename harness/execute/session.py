@@ -21,7 +21,7 @@ from harness.execute.artefacts import Artefact
 from harness.execute.child import ChildError, Children, require_ok
 from harness.execute.imported import PACKAGE
 from harness.execute.instances import Call
-from harness.execute.launch import Outcome, launch
+from harness.execute.launch import Outcome
 from harness.execute.preparation import Preparation, Prepared
 from harness.execute.schedule import Slot, schedule
 from harness.execute.stages import StageKeys, stage_keys
@@ -285,11 +285,7 @@ class Session:
         """Measure one slot and write down what came of it."""
         call = self.call(slot)
         if call is not None:
-            limit = slot.cell.protocol.time_limit_seconds
-            outcome = launch(
-                call.python, call.spec, time_limit_seconds=limit, log_path=call.log_path, variables=call.variables
-            )
-            self.take(slot, outcome)
+            self.take(slot, call.launch(slot.cell.protocol.time_limit_seconds))
 
     def call(self, slot: Slot, turns: Mapping[str, Any] | None = None) -> Call | None:
         """Return what an invocation is started with; None for a cell that has no artefact.

@@ -14,8 +14,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-from harness.execute.instances import Call
-from harness.execute.launch import Outcome, Running, begin, close
+from harness.execute.instances import Call, pass_over
+from harness.execute.launch import Outcome, Running, close
 from harness.execute.messages import Heard
 
 #: Where the package of a revision has what its children need for turns.
@@ -59,23 +59,17 @@ def launch_in_turns(calls: Sequence[Call], *, time_limit_seconds: float) -> dict
     with ThreadPoolExecutor(len(calls)) as threads:
         try:
             for place, call in enumerate(calls):
-                begun = begin(
-                    call.python,
-                    call.spec,
-                    time_limit_seconds=time_limit_seconds,
-                    log_path=call.log_path,
-                    variables=call.variables,
-                )
+                begun = call.begin(time_limit_seconds)
                 if isinstance(begun, Outcome):
                     return {place: begun}
                 running.append(begun)
-                said = begun.listen(_pass_over, ("ready", "result", "failure"))
+                said = begun.listen(pass_over, ("ready", "result", "failure"))
                 if said.last.get("event") != "ready":
                     heard[place] = said
                     break
             else:
                 # Each listener blocks on its child, and ends with it.
-                heard = _heard({threads.submit(one.listen, _pass_over): place for place, one in enumerate(running)})
+                heard = _heard({threads.submit(one.listen, pass_over): place for place, one in enumerate(running)})
         finally:
             for place, one in enumerate(running):
                 if place not in heard:
@@ -99,7 +93,3 @@ def _heard(listening: Mapping[Future[Heard], int]) -> dict[int, Heard]:
         if any(said.last.get("event") != "result" for said in found.values()):
             break
     return found
-
-
-def _pass_over(message: dict[str, Any]) -> None:
-    """Nobody is shown the progress of one side of a pair."""
