@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.execute.schedule import rings
 from harness.plan.catalogue import catalogue
 from harness.plan.config import AXES
 from harness.plan.matrix import Plan, make_plan
@@ -38,10 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     console = Console()
     suite = plan.suite
-    blocks = sum(cell.protocol.blocks for cell in plan.cells)
+    invocations = sum(map(len, rings(plan.cells, plan.suite.baseline)))
     console.print(
         Text(
-            f"suite {suite.name} version {suite.version}: {len(plan.cells)} cells to run in {blocks} "
+            f"suite {suite.name} version {suite.version}: {len(plan.cells)} cells to run in {invocations} "
             f"invocations, {len(plan.excluded)} excluded; environments: {', '.join(plan.environments)}"
         )
     )

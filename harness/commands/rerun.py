@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _not_run(console, error.message)
     baseline = None if again.baseline is None else again.baseline["digest"]
     then = report.figures(records, again.entry["digest"], baseline)
-    if then.accuracy is None and not then.levels_ns:
+    if then.accuracy is None and not then.timings:
         raise UserError(f"cell {again.entry['key']}: run {records[0]['run']} has no figure of it that could hold")
     for sentence in _hashes(again):
         _say(console, sentence)
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     lines = store.read_run(new)
     failures = [line for line in lines if line["type"] == "failure" and line["cell_digest"] == again.entry["digest"]]
     now = report.figures(lines, again.entry["digest"], baseline)
-    if now.accuracy is None or (then.levels_ns and not now.levels_ns):
+    if now.accuracy is None or (then.timings and not now.timings):
         first = failures[0]
         return _not_run(console, f"{first['stage']}: failed({first['kind']}): {first['message']}", new)
     confidence = next(cell.protocol.confidence for cell in again.plan.cells if cell.digest == again.entry["digest"])

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.execute.session import Done, done_so_far
+from harness.execute.done import Done, done_so_far
 from harness.plan.config import FAILED_INVOCATIONS
 from harness.results import store
 

@@ -18,6 +18,9 @@ from harness.execute.turns import launch_in_turns, pipes
 from harness.execute.view import View
 from harness.plan.cell import Cell
 
+#: Of a series, more than a run takes: a comparison looks for changes of a percent.
+TURNS_SECONDS, LEAST_TURNS = 2.5, 8
+
 #: The names of the two sides, in the order of a comparison's runs.
 SIDES = ("A", "B")
 
@@ -104,8 +107,8 @@ def _measured(halves: Sequence[Half], pair: Sequence[tuple[int, Turn]], view: Vi
 
 
 def _measure_in_turns(slots: Sequence[tuple[Session, Slot]]) -> None:
-    with pipes() as ends:
-        calls = [session.call(slot, end) for (session, slot), end in zip(slots, ends, strict=True)]
+    with pipes(len(slots), seconds=TURNS_SECONDS, least=LEAST_TURNS) as ends:
+        calls = [session.call(slot, end, len(slots)) for (session, slot), end in zip(slots, ends, strict=True)]
         if None in calls:
             return
         limit = max(slot.cell.protocol.time_limit_seconds for _, slot in slots)

@@ -13,9 +13,10 @@ from harness.execute import host as hosts
 from harness.execute.artefacts import Artefacts
 from harness.execute.child import Children
 from harness.execute.code import Code, own
+from harness.execute.done import done_so_far
 from harness.execute.environment import Environments
 from harness.execute.preparation import Preparation
-from harness.execute.session import Session, done_so_far
+from harness.execute.session import Session
 from harness.execute.sources import Sources
 from harness.execute.view import View
 from harness.plan.config import AXES

@@ -7,15 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.execute.schedule import Slot, one_group
-from harness.plan.cell import Cell, find_baseline
-from harness.plan.config import AXES, ProtocolConfig
+from harness.execute.schedule import Slot, block_count, one_group
+from harness.plan.cell import Cell, baseline_of
+from harness.plan.config import ProtocolConfig
+from harness.stats import pairs
 from harness.stats.budget import Group, History, Round, next_round
 
 if TYPE_CHECKING:
-    from harness.execute.session import Done
-
-_PLACES = {axis: place for place, axis in enumerate(AXES)}
+    from harness.execute.done import Done
 
 
 @dataclass(frozen=True)
@@ -35,16 +34,12 @@ def pools(cells: Sequence[Cell], baseline: Mapping[str, str]) -> list[Pool]:
             members.setdefault(cell.group, []).append(cell)
     groups: dict[str, list[Group]] = {}
     for group in members.values():
-        theirs = find_baseline(group, baseline, _names)
+        theirs = baseline_of(group, baseline)
         others = tuple(cell.digest for cell in group if cell != theirs)
         if theirs is not None and others:
-            groups.setdefault(theirs.labels[-1], []).append(Group(theirs.digest, others, theirs.protocol.blocks))
+            groups.setdefault(theirs.labels[-1], []).append(Group(theirs.digest, others, block_count(group, baseline)))
     by_digest = {cell.digest: cell for group in members.values() for cell in group}
     return [Pool(by_digest[found[0].baseline].protocol, tuple(found), by_digest) for found in groups.values()]
-
-
-def _names(cell: Cell, axis: str) -> tuple[str, str]:
-    return cell.labels[_PLACES[axis]], getattr(cell, axis).name
 
 
 def next_slots(
@@ -54,7 +49,11 @@ def next_slots(
 
     Slots that were measured before an interruption are among them. `scheduled` is how many the schedule itself holds.
     """
-    histories = {digest: _history(digest, done, is_closed(cell)) for digest, cell in pool.cells.items()}
+    histories = {
+        name: _history(name, group.baseline, done, is_closed(pool.cells[name]))
+        for group in pool.groups
+        for name in (group.baseline, *group.cells)
+    }
     protocol = pool.protocol
     found = next_round(
         pool.groups,
@@ -66,10 +65,11 @@ def next_slots(
     if found is None:
         return None
     cells = [pool.cells[name] for name in found.cells]
+    own = {name: group.blocks for group in pool.groups for name in (group.baseline, *group.cells)}
     earlier = sum(
-        block >= pool.cells[name].protocol.blocks
+        block >= own[name]
         for name, block in done.invoked
-        if name in pool.cells and not (block == found.block and name in found.cells)
+        if name in own and not (block == found.block and name in found.cells)
     )
     return found, one_group(cells, found.block, seed, scheduled + earlier)
 
@@ -84,9 +84,10 @@ def line(pool: Pool, more: Round) -> str:
     )
 
 
-def _history(digest: str, done: Done, closed: bool) -> History:
+def _history(digest: str, baseline: str, done: Done, closed: bool) -> History:
+    timings = done.timings.get(digest, {})
     return History(
-        levels=done.levels.get(digest, {}),
+        levels=pairs.levels(done.timings.get(baseline, {}), timings),
         tried={block for name, block in done.invoked if name == digest},
         seconds=done.seconds.get(digest, {}),
         closed=closed,

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import statistics
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,64 +17,23 @@ from harness.errors import StageError, UserError
 from harness.execute import budget, scenarios
 from harness.execute.artefacts import Artefact
 from harness.execute.child import ChildError, Children, require_ok
+from harness.execute.done import Done
 from harness.execute.imported import PACKAGE
 from harness.execute.instances import Call
 from harness.execute.launch import Outcome
 from harness.execute.preparation import Preparation, Prepared
-from harness.execute.schedule import Slot, schedule
+from harness.execute.schedule import Slot, rings
 from harness.execute.stages import StageKeys, stage_keys
-from harness.execute.turns import knows_turns
+from harness.execute.turns import knows_turns, launch_in_turns, pipes
 from harness.execute.view import View
 from harness.plan import ceilings
 from harness.plan.cell import Cell
 from harness.plan.config import FAILED_INVOCATIONS
-from harness.results import cells, record
+from harness.results import record
 from harness.results.store import RunWriter
 
-
-@dataclass
-class Done:
-    """What the records of a run already hold."""
-
-    prepared: set[str] = field(default_factory=set)
-    datasets: set[str] = field(default_factory=set)
-    trials: set[tuple[str, int]] = field(default_factory=set)
-    evaluated: set[str] = field(default_factory=set)
-    invoked: set[tuple[str, int]] = field(default_factory=set)
-    failed: set[str] = field(default_factory=set)
-    failed_invocations: Counter[str] = field(default_factory=Counter)
-    scenarios: set[tuple[str, int, str]] = field(default_factory=set)
-    failed_scenarios: Counter[tuple[str, str]] = field(default_factory=Counter)
-    levels: dict[str, dict[int, float]] = field(default_factory=dict)  # cell -> block -> p50 in ns
-    seconds: dict[str, dict[int, float]] = field(default_factory=dict)  # cell -> block -> what the invocation took
-
-    def add(self, line: Mapping[str, Any]) -> None:
-        """Take one record into account."""
-        kind, cell = line["type"], line.get("cell_digest")
-        if kind == "prepared":
-            self.prepared.add(cell)
-        elif kind == "dataset":
-            self.datasets.add(line["tokenised"])
-        elif kind == "trial":
-            self.trials.add((cell, line["index"]))
-        elif kind == "accuracy":
-            self.evaluated.add(cell)
-        elif kind == "invocation":
-            self.invoked.add((cell, line["block"]))
-            self.seconds.setdefault(cell, {})[line["block"]] = line["wall_seconds"]
-            series = cells.series(line, "latency")
-            if series is not None:
-                self.levels.setdefault(cell, {})[line["block"]] = statistics.median(series["latency_ns"])
-        elif kind == "scenario":
-            self.scenarios.add((cell, line["block"], line["scenario"]))
-        elif kind == "failure" and "scenario" in line:
-            self.scenarios.add((cell, line["block"], line["scenario"]))
-            self.failed_scenarios[cell, line["scenario"]] += 1
-        elif kind == "failure" and line["block"] is not None:
-            self.invoked.add((cell, line["block"]))
-            self.failed_invocations[cell] += 1
-        elif kind == "failure" and cell is not None:
-            self.failed.add(cell)
+#: Of a series in turns: so long on the slowest cell, if its protocol does not say longer, and no fewer.
+TURNS_SECONDS, LEAST_TURNS = 0.75, 4
 
 
 @dataclass(frozen=True)
@@ -134,8 +91,9 @@ class Session:
         self._host = host
         self._view = view
         self._seed = seed
-        self._slots = list(schedule(cells, seed))
         self._baseline = dict(baseline or {})
+        self._rings = rings(cells, self._baseline, seed)
+        self._slot_count = sum(map(len, self._rings))
         self._after_block = after_block
         self._package = package
         self._steps_done = 0
@@ -152,8 +110,8 @@ class Session:
         An interruption is written down and passed on; the records so far stand.
         """
         start = time.monotonic()
-        steps = 2 * len(self._cells) + len(self._slots)
-        self._view.begin(f"run {self._writer.run}: {len(self._cells)} cells, {len(self._slots)} invocations", steps)
+        steps = 2 * len(self._cells) + self._slot_count
+        self._view.begin(f"run {self._writer.run}: {len(self._cells)} cells, {self._slot_count} invocations", steps)
         try:
             self.prepare()
             self._measure_blocks()
@@ -180,27 +138,21 @@ class Session:
         return Counts(len(self._cells), len(done.failed), len(done.invoked) + len(done.scenarios), failed)
 
     def _measure_blocks(self) -> None:
-        for block, slots in itertools.groupby(self._slots, key=lambda slot: slot.block):
-            measured, cells = 0, []
-            for slot in slots:
-                self._step(f"block {slot.block + 1} {slot.cell.key}")
-                if self.is_open(slot):
-                    self.measure(slot)
-                    measured += 1
-                cells.append(slot.cell)
-            for cell in cells:
-                self._measure_scenarios(cell, block)
-            if measured:
+        for block, of_block in itertools.groupby(self._rings, key=lambda ring: ring[0].block):
+            in_block = list(of_block)
+            measured = [self._measure_ring(ring) for ring in in_block]
+            for slot in itertools.chain.from_iterable(in_block):
+                self._measure_scenarios(slot.cell, slot.repetition)
+            if any(measured):
                 self._after_block(block)
 
     def _spend_budgets(self) -> None:
         """Measure further blocks where speed-ups are known least, as far as a protocol names a target and a budget."""
         for pool in budget.pools(self._cells, self._baseline):
-            while found := budget.next_slots(pool, self._done, self.is_closed, self._seed, len(self._slots)):
+            while found := budget.next_slots(pool, self._done, self.is_closed, self._seed, self._slot_count):
                 more, slots = found
                 self._view.note(budget.line(pool, more))
-                for slot in filter(self.is_open, slots):
-                    self.measure(slot)
+                self._measure_ring(slots, steps=0)
                 self._after_block(more.block)
 
     def is_open(self, slot: Slot) -> bool:
@@ -287,12 +239,44 @@ class Session:
         if call is not None:
             self.take(slot, call.launch(slot.cell.protocol.time_limit_seconds))
 
-    def call(self, slot: Slot, turns: Mapping[str, Any] | None = None) -> Call | None:
+    def _measure_ring(self, slots: Sequence[Slot], steps: int = 1) -> bool:
+        """Measure what is left of some slots of a comparison group, in turns; say whether that was anything.
+
+        Where one of several fails, each is measured by itself, so that the failure is that of the cell which has it.
+        """
+        for slot in slots[: steps * len(slots)]:
+            self._step(f"block {slot.block + 1} {slot.cell.key}")
+        left = [slot for slot in slots if self.is_open(slot)]
+        together = [slot for slot in left if slot.cell.digest in self._artefacts]
+        if not 1 < len(together) <= slots[0].cell.protocol.in_turns or not self.knows_turns:
+            for slot in left:
+                self._view.progress("measure", 0, 1, slot.cell.key)
+                self.measure(slot)
+            return bool(left)
+        with pipes(len(together), seconds=TURNS_SECONDS, least=LEAST_TURNS) as ends:
+            calls = [self.call(slot, end, len(together)) for slot, end in zip(together, ends, strict=True)]
+
+            def show(place: int) -> None:
+                self._view.progress("load", place + 1, len(calls), together[place].cell.key)
+
+            limit = slots[0].cell.protocol.time_limit_seconds
+            outcomes = launch_in_turns(calls, time_limit_seconds=limit, on_ready=show)
+        ring = [slot.order for slot in together]
+        for place, outcome in sorted(outcomes.items()):
+            if len(outcomes) == len(together):
+                self.take(together[place], outcome, ring)
+            else:
+                self._view.note(f"  {together[place].cell.key}: {outcome.status} in turns; each by itself")
+        for slot in filter(self.is_open, together):
+            self.measure(slot)
+        return True
+
+    def call(self, slot: Slot, turns: Mapping[str, Any] | None = None, sides: int = 1) -> Call | None:
         """Return what an invocation is started with; None for a cell that has no artefact.
 
         Parameters
         ----------
-        turns : the side's end of a pair that is timed in turns (see :mod:`harness.execute.turns`).
+        turns : its place among `sides` that are timed in turns (see :mod:`harness.execute.turns`).
         """
         cell = slot.cell
         if cell.digest not in self._artefacts:
@@ -304,7 +288,7 @@ class Session:
             environment=cell.backend.environment,
             inputs={"artefact": artefact.path, "tokenised": tokenised.path},
             options={"block": slot.block} | ({} if turns is None else {"turns": dict(turns)}),
-            share=1 if turns is None else 2,
+            share=sides,
         )
 
     @property
@@ -312,8 +296,8 @@ class Session:
         """Whether its children can be timed in turns with those of another session."""
         return knows_turns(self._package)
 
-    def take(self, slot: Slot, outcome: Outcome) -> None:
-        """Write down what came of an invocation."""
+    def take(self, slot: Slot, outcome: Outcome, ring: Sequence[int] | None = None) -> None:
+        """Write down what came of an invocation; `ring` holds the orders of those timed in turns with it."""
         cell = slot.cell
         try:
             require_ok(outcome)
@@ -328,6 +312,7 @@ class Session:
                 process_seconds=outcome.user_seconds + outcome.system_seconds,
                 voluntary_switches=outcome.voluntary_switches,
                 involuntary_switches=outcome.involuntary_switches,
+                ring=ring,
                 **outcome.values,
             )
         except StageError as error:
@@ -390,11 +375,3 @@ class Session:
 
 def _dataset_fields(tokenised: Artefact) -> dict[str, Any]:
     return {name: tokenised.result.get(name) for name in ("rows", "fingerprints", "labels", "references")}
-
-
-def done_so_far(lines: list[Mapping[str, Any]]) -> Done:
-    """Return what the records of an interrupted run hold."""
-    done = Done()
-    for line in lines:
-        done.add(line)
-    return done

@@ -1,6 +1,6 @@
-"""Runs both sides of a pair together, timed in turns, and watches both: one that dies must not hold the other.
+"""Runs several children that are timed in turns, and watches all: one that dies must not hold the others.
 
-See :mod:`harness.worker.turns` for what the children do.
+See :mod:`harness.worker.ring` for what the children do.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from harness.execute.launch import Outcome, Running, close
 from harness.execute.messages import Heard
 
 #: Where the package of a revision has what its children need for turns.
-_WORKER = Path("worker") / "turns.py"
+_WORKER = Path("worker") / "ring.py"
 
 
 def knows_turns(package: Path) -> bool:
@@ -28,26 +28,33 @@ def knows_turns(package: Path) -> bool:
 
 
 @contextlib.contextmanager
-def pipes() -> Iterator[list[dict[str, Any]]]:
-    """Give what each side's spec has as its option `turns`, the first side's first.
+def pipes(count: int, *, seconds: float, least: int) -> Iterator[list[dict[str, Any]]]:
+    """Give what the spec of each of `count` sides has as its option `turns`, the first side's first.
 
     The pipes are there as long as the body runs.
+
+    Parameters
+    ----------
+    seconds : that the turns of a series may take on the slowest side, if its protocol does not say longer.
+    least : fewest turns of a series, however long they take.
     """
     with tempfile.TemporaryDirectory(prefix="harness-turns-") as folder:
-        first, second = (str(Path(folder) / name) for name in ("first", "second"))
-        for path in (first, second):
+        paths = [str(Path(folder) / str(place)) for place in range(count)]
+        for path in paths:
             os.mkfifo(path)
         yield [
-            {"own": first, "other": second, "is_first": True},
-            {"own": second, "other": first, "is_first": False},
+            {"own": own, "next": next, "is_first": place == 0, "seconds": seconds, "least": least}
+            for place, (own, next) in enumerate(zip(paths, [*paths[1:], paths[0]], strict=True))
         ]
 
 
-def launch_in_turns(calls: Sequence[Call], *, time_limit_seconds: float) -> dict[int, Outcome]:
+def launch_in_turns(
+    calls: Sequence[Call], *, time_limit_seconds: float, on_ready: Callable[[int], None] = lambda place: None
+) -> dict[int, Outcome]:
     """Start a child for each call and return place -> outcome; where one fails, its outcome is the only one.
 
     The next is started when the one before has said ``ready``: what it does before is timed too, and is not disturbed.
-    No child is left when this returns or raises.
+    No child is left when this returns or raises. `on_ready` is called with the place of each that is.
 
     Raises
     ------
@@ -67,6 +74,7 @@ def launch_in_turns(calls: Sequence[Call], *, time_limit_seconds: float) -> dict
                 if said.last.get("event") != "ready":
                     heard[place] = said
                     break
+                on_ready(place)
             else:
                 # Each listener blocks on its child, and ends with it.
                 heard = _heard({threads.submit(one.listen, pass_over): place for place, one in enumerate(running)})
@@ -83,7 +91,7 @@ def launch_in_turns(calls: Sequence[Call], *, time_limit_seconds: float) -> dict
 
 
 def _heard(listening: Mapping[Future[Heard], int]) -> dict[int, Heard]:
-    """Return the last words of both, or of the one that failed first: the other would wait for it."""
+    """Return the last words of all, or of those until one failed: the others would wait for it."""
     found: dict[int, Heard] = {}
     left = set(listening)
     while left:

@@ -111,6 +111,12 @@ def find_baseline(
     return None
 
 
+def baseline_of(group: Sequence[Cell], wanted: Mapping[str, str]) -> Cell | None:
+    """Return the cell of a comparison group that a suite's baseline means, as :func:`find_baseline` does."""
+    places = {axis: place for place, axis in enumerate(AXES)}
+    return find_baseline(group, wanted, lambda cell, axis: (cell.labels[places[axis]], getattr(cell, axis).name))
+
+
 def cell_from_dict(values: dict[str, Any]) -> Cell:
     """Build a cell from :meth:`Cell.to_dict` values (after JSON)."""
     configs = {axis: from_dict(schema, values[axis]) for axis, schema in AXES.items()}

@@ -241,6 +241,7 @@ class ProtocolConfig:
     time_limit_seconds: int = 1800
     memory_limit_bytes: int | None = None  # None: 90 % of what the host allows
     omp_wait_policy: str = "PASSIVE"
+    in_turns: int = 1  # so many of a block's cells are loaded at the same time, and timed in turns
     huge_pages: bool = False  # of malloc, for what is timed: where small pages lie differs from process to process
     seed: int = 0
     scenarios: tuple[str, ...] = ()  # of SCENARIOS, measured beside the plain series

@@ -59,6 +59,7 @@ RANGES: dict[str, tuple[float, float | None]] = {
     "ProtocolConfig.throughput_batch_size": (1, None),
     "ProtocolConfig.sequence_length": (2, None),
     "ProtocolConfig.min_iterations": (1, None),
+    "ProtocolConfig.in_turns": (1, 64),
     "ProtocolConfig.measure_seconds": (0.0, 3600.0),
     "ProtocolConfig.warmup_max_seconds": (0.0, 3600.0),
     "ProtocolConfig.warmup_window": (3, None),

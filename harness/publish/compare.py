@@ -24,6 +24,7 @@ from harness.stats import accuracy as accuracies
 from harness.stats import accuracy_changes, changes
 from harness.stats.changes import Change, Rule
 from harness.stats.estimate import Interval, Ratio
+from harness.stats.pairs import paired_levels
 
 ROLES = ("latency", "throughput")
 
@@ -110,7 +111,7 @@ def comparison(one: Run, other: Run, root: Path, rule: Rule) -> Comparison:
             row[f"{role}_batch"] = cell.configs["protocol"][f"{role}_batch_size"]
             if mode == "interleaved":
                 sides = ([side[pair] for pair in change.counted] for side in (subject.one, subject.other))
-                pairs[cell.key, role] = changes.paired_levels(*sides)
+                pairs[cell.key, role] = paired_levels(*sides)
     for row, columns in zip(found, _accuracies(cells, runs, rule), strict=True):
         row |= columns
     return Comparison(mode, runs, rule, run_rows.as_frame(found, COLUMNS), pairs, unmatched)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 
 from harness.execute import pins
 from harness.results import cells, store
+from harness.results.timings import turn_medians
 from harness.stats.changes import Subject
 from harness.stats.disturbance import Invocation, foreign_share
 
@@ -150,14 +150,6 @@ def _invocation(line: Record, role: str, partner: Record | None) -> Invocation:
         foreign_share=foreign_share(before, after, len(line["cores"]), partner_cpu_ns),
         turns_ns=turns,
     )
-
-
-def turn_medians(series: Record) -> tuple[float, ...] | None:
-    """Return the median of each turn of a series, in nanoseconds; None where its process was timed alone."""
-    if "turns" not in series:
-        return None
-    ends = list(itertools.accumulate(series["turns"], initial=0))
-    return tuple(float(median(series["latency_ns"][start:end])) for start, end in itertools.pairwise(ends))
 
 
 def _same_numpy(runs: Sequence[Run], environment: str, root: Path) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from harness.publish.leaves import leaves
-from harness.results import cells
-from harness.stats import estimate, repetition
+from harness.results import timings
+from harness.stats import estimate, pairs, repetition
+from harness.stats.disturbance import Invocation
 from harness.stats.estimate import Interval
 
 Record = Mapping[str, Any]
@@ -27,18 +28,18 @@ class Finding:
 
 @dataclass(frozen=True)
 class Figures:
-    """One cell's records in one run; None where there is none. Levels are p50s by block."""
+    """One cell's records in one run; None where there is none. Timings are those of the latency, by block."""
 
     header: Record
     prepared: Record | None
     accuracy: Record | None
     dataset: Record | None
-    levels_ns: Mapping[int, float]
-    baseline_levels_ns: Mapping[int, float]
+    timings: Mapping[int, Invocation]
+    baseline_timings: Mapping[int, Invocation]
 
 
 def figures(records: Sequence[Record], digest: str, baseline: str | None) -> Figures:
-    """Return what a run holds of the cell with that digest, and the levels of the baseline's."""
+    """Return what a run holds of the cell with that digest, and the timings of the baseline's."""
 
     def of(kind: str) -> Record | None:
         return next((one for one in records if one["type"] == kind and one["cell_digest"] == digest), None)
@@ -46,7 +47,9 @@ def figures(records: Sequence[Record], digest: str, baseline: str | None) -> Fig
     accuracy = of("accuracy")
     key = None if accuracy is None else accuracy["tokenised"]
     dataset = next((one for one in records if one["type"] == "dataset" and one["tokenised"] == key), None)
-    return Figures(records[0], of("prepared"), accuracy, dataset, _levels(records, digest), _levels(records, baseline))
+    return Figures(
+        records[0], of("prepared"), accuracy, dataset, _timings(records, digest), _timings(records, baseline)
+    )
 
 
 def findings(then: Figures, now: Figures, confidence: float) -> list[Finding]:
@@ -59,8 +62,8 @@ def findings(then: Figures, now: Figures, confidence: float) -> list[Finding]:
         found.append(_artefact(then.prepared, now.prepared))
     if then.accuracy is not None and now.accuracy is not None:
         found.append(_accuracy(then.accuracy, now.accuracy, same_host))
-    if same_host and then.levels_ns and now.levels_ns:
-        found.append(_latency(list(then.levels_ns.values()), list(now.levels_ns.values()), confidence))
+    if same_host and then.timings and now.timings:
+        found.append(_latency(*([one.level_ns for one in side.timings.values()] for side in (then, now)), confidence))
     speed_up = _speed_up(then, now, confidence, same_host)
     return found if speed_up is None else [*found, speed_up]
 
@@ -161,8 +164,8 @@ def _latency(old: Sequence[float], new: Sequence[float], confidence: float) -> F
 
 
 def _speed_up(then: Figures, now: Figures, confidence: float, same_host: bool) -> Finding | None:
-    old = estimate.paired_ratio(then.baseline_levels_ns, then.levels_ns, confidence)
-    new = estimate.paired_ratio(now.baseline_levels_ns, now.levels_ns, confidence)
+    old = pairs.speed_up(then.baseline_timings, then.timings, confidence)
+    new = pairs.speed_up(now.baseline_timings, now.timings, confidence)
     if old is None or new is None:
         return None
     text = f"The speed-up over the baseline is {new.estimate:.2f}x, recorded is {old.estimate:.2f}x"
@@ -211,11 +214,6 @@ def _code(then: Record, now: Record) -> str:
     return f"The harness was {name(then)}; it is {name(now)}."
 
 
-def _levels(records: Sequence[Record], digest: str | None) -> dict[int, float]:
-    """Return block -> p50 of the latency series, in nanoseconds."""
-    return {
-        line["block"]: estimate.percentiles(series["latency_ns"], (50,))[0]
-        for line in records
-        if line["type"] == "invocation" and line["cell_digest"] == digest
-        if (series := cells.series(line, "latency"))
-    }
+def _timings(records: Sequence[Record], digest: str | None) -> dict[int, Invocation]:
+    lines = (line for line in records if line["type"] == "invocation" and line["cell_digest"] == digest)
+    return timings.by_block(lines, "latency")

@@ -19,10 +19,11 @@ from harness.plan.cell import find_baseline
 from harness.plan.config import AXES
 from harness.publish import scenarios, tunings
 from harness.publish.numbers import stable
+from harness.results import timings
 from harness.results.cells import GROUP
 from harness.results.cells import series as series_of
 from harness.stats import accuracy as accuracies
-from harness.stats import budget, estimate, verdict
+from harness.stats import budget, estimate, pairs, verdict
 
 Record = Mapping[str, Any]
 
@@ -128,7 +129,11 @@ def heading(records: Iterable[Record], host: str | None = None) -> Heading:
     measured = [len(run.invocations[cell.digest]) for cell in cells]
     blocks = " or ".join(map(str, wanted)) or "0"
     done = f"{sum(measured)} invocations in {blocks} block{'' if blocks == '1' else 's'}"
-    if any(count > cell.configs["protocol"]["blocks"] for count, cell in zip(measured, cells, strict=True)):
+    protocols = [cell.configs["protocol"] for cell in cells]
+    if any(
+        count > protocol["blocks"] and protocol.get("target_half_width") is not None
+        for count, protocol in zip(measured, protocols, strict=True)
+    ):
         done += " and more where speed-ups were known least"
     suite = run.header["suite"]
     return Heading(
@@ -316,8 +321,8 @@ def _speed(run: _Run, cell: _Cell, baseline: _Cell | None) -> dict[str, Any]:
         return row
     if baseline.digest == cell.digest:
         return row | {"speedup": 1.0}
-    theirs = _p50_by_block(_series(run.invocations[baseline.digest], "latency"))
-    ratio = estimate.paired_ratio(theirs, _p50_by_block(latency), confidence)
+    sides = (timings.by_block(run.invocations[one.digest].values(), "latency") for one in (baseline, cell))
+    ratio = pairs.speed_up(*sides, confidence)
     if ratio is not None:
         row |= _with_ends("speedup", estimate.Interval(ratio.estimate, ratio.low, ratio.high))
         row["speedup_pairs"] = ratio.pairs
@@ -344,10 +349,6 @@ def _series(invocations: Mapping[int, Record], role: str) -> dict[int, Record]:
         if series is not None:
             found[block] = series
     return found
-
-
-def _p50_by_block(series: Mapping[int, Record]) -> dict[int, float]:
-    return {block: estimate.percentiles(one["latency_ns"], (50,))[0] for block, one in series.items()}
 
 
 def _steady(invocations: Iterable[Record]) -> dict[str, list[bool]]:

@@ -146,9 +146,13 @@ def invocation(
     control: Mapping[str, Any],
     system: Mapping[str, Any],
     timer_ns: float,
+    ring: Sequence[int] | None = None,
 ) -> Record:
-    """Return the record of one fresh process that loaded an artefact and measured it, with its raw samples."""
-    return _record("invocation", locals())
+    """Return the record of one fresh process that loaded an artefact and measured it, with its raw samples.
+
+    `ring` holds the `order` of each invocation of the run that was timed in turns with this one, its own among them.
+    """
+    return _record("invocation", locals(), optional=("ring",))
 
 
 def scenario(

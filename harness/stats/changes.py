@@ -14,6 +14,7 @@ from scipy import stats
 
 from harness.stats.disturbance import Invocation, disturbed
 from harness.stats.estimate import Ratio, paired_ratio
+from harness.stats.pairs import speed_up
 from harness.stats.verdict import p_values, speed_verdicts
 
 #: The sign-flip test must reject at this level or the rule's own, whichever is stricter. At 5 % so many of the
@@ -172,26 +173,8 @@ def _common(subject: Subject) -> list[int]:
 
 
 def _ratio(subject: Subject, pairs: Sequence[int], confidence: float) -> Ratio | None:
-    quotients = {pair: quotient(subject.one[pair], subject.other[pair]) for pair in pairs}
-    return paired_ratio(quotients, dict.fromkeys(quotients, 1.0), confidence)
-
-
-def quotient(one: Invocation, other: Invocation) -> float:
-    """Return the time of one invocation of a pair over that of the other.
-
-    Of a pair that was timed in turns, the interquartile mean over its turns, of logarithms: a disturbance that lasts
-    for some of them is the same for both sides, and one that hits a single turn does not count. Else that of the
-    levels.
-    """
-    if one.turns_ns is None or other.turns_ns is None or len(one.turns_ns) != len(other.turns_ns):
-        return one.level_ns / other.level_ns
-    return math.exp(float(stats.trim_mean(np.log(one.turns_ns) - np.log(other.turns_ns), 0.25)))
-
-
-def paired_levels(one: Sequence[Invocation], other: Sequence[Invocation]) -> tuple[list[float], list[float]]:
-    """Return the levels of one side of some pairs, and for the other those that have the pairs' quotients to them."""
-    levels = [invocation.level_ns for invocation in one]
-    return levels, [level / quotient(*pair) for level, pair in zip(levels, zip(one, other, strict=True), strict=True)]
+    one, other = ({pair: side[pair] for pair in pairs} for side in (subject.one, subject.other))
+    return speed_up(one, other, confidence)
 
 
 def _obstacle(subject: Subject, pairs: Sequence[int], rule: Rule) -> str:

@@ -25,7 +25,7 @@ class Invocation:
 
     `level_ns` is the median of its series, `gemm_ns` and `stream_ns` those of its control, `foreign_share` the share
     of its cores' time that went to others; None where the host does not tell. `turns_ns` are the medians of its turns,
-    where the other side of its pair was timed in turns with it.
+    where others were timed in turns with it, those of the same `ring`; in a comparison, the other side of its pair.
     """
 
     level_ns: float
@@ -33,6 +33,7 @@ class Invocation:
     stream_ns: float | None = None
     foreign_share: float | None = None
     turns_ns: tuple[float, ...] | None = None
+    ring: tuple[int, ...] | None = None
 
 
 def foreign_share(

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +21,12 @@ import numpy as np
 
 from harness.backends.base import Backend, backend_class
 from harness.errors import StageError
-from harness.worker import control, steady, stopwatch, system
-from harness.worker import turns as in_turns
+from harness.worker import control, ring, steady, stopwatch, system
 from harness.worker.imports import ImportClock
+from harness.worker.ring import Turns
 from harness.worker.rows import Rows, load_rows
 from harness.worker.seeding import fix_threads
 from harness.worker.tokenise import facts
-from harness.worker.turns import Turns
 
 if TYPE_CHECKING:
     from harness.plan.cell import Cell
@@ -43,13 +43,12 @@ REAL_BATCHES = 32
 SLOW_FACTOR = 10
 SLOW_ITERATIONS = 5
 
-#: Of two sides in turns a turn has so many passes that count, or one round of batches of real lengths: few, for what
+#: Of sides in turns a turn has so many passes that count, or one round of batches of real lengths: few, for what
 #: disturbs a shared host changes within tenths of a second, and more turns tell more than longer ones.
 TURN_ITERATIONS = 2
 
-#: As many turns as fill so many seconds of a series, or `measure_seconds` if that is longer; within these bounds.
-TURNS_SECONDS = 2.5
-LEAST_TURNS, MOST_TURNS = 8, 400
+#: A series has no more turns.
+MOST_TURNS = 400
 
 #: No series is longer: beyond it a median does not get better, and the record only longer.
 MOST_ITERATIONS = 50_000
@@ -63,8 +62,9 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     ``spec["options"]["block"]``, so all cells of a block see the same. Where lengths are real, the series is whole
     rounds over the batches (if it is not too slow for one), so that no cell is timed on shorter texts than another.
 
-    ``spec["options"]["turns"]`` are those of :mod:`harness.worker.turns`, where the other side of a comparison is timed
-    meanwhile. Each turn begins with a pass, or a round, that is not counted: the other side has had the caches.
+    ``spec["options"]["turns"]`` are those of :mod:`harness.worker.ring`, where others are timed meanwhile, with how
+    many `seconds` of turns a series may take and the `least` number of them. Each turn begins with a pass, or a round,
+    that is not counted: another side has had the caches.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     sizes = {"latency": cell.protocol.latency_batch_size, "throughput": cell.protocol.throughput_batch_size}
     timer_ns = stopwatch.own_cost_ns()
     series = []
-    with in_turns.of(spec["options"]) as turns:
+    with ring.of(spec["options"]) as turns:
         if turns is not None:
             report.ready()
             turns.begin()
@@ -101,7 +101,7 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
             count = REAL_BATCHES if cell.protocol.lengths == "real" else BATCHES
             batches = choose(rows, batch_size, length, spec["seed"], spec["options"]["block"], count)
             inputs = [backend.inputs(batch) for batch in batches]
-            timing = _series(backend, inputs, cell.protocol, f"{role} at batch {batch_size}", turns)
+            timing = _series(backend, inputs, cell.protocol, f"{role} at batch {batch_size}", turns, spec["options"])
             shape = {"sequence_length": length, **tokens(batches, cell.protocol)}
             series.append({"role": role, "batch_size": batch_size, **shape, **timing})
         if turns is not None:
@@ -186,7 +186,12 @@ def taker(backend: Backend, inputs: list[Any]) -> Callable[[int, float], list[in
 
 
 def _series(
-    backend: Backend, inputs: list[Any], protocol: ProtocolConfig, name: str, turns: Turns | None
+    backend: Backend,
+    inputs: list[Any],
+    protocol: ProtocolConfig,
+    name: str,
+    turns: Turns | None,
+    options: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Warm up, then time; nothing is sent, collected or allocated by us meanwhile."""
     whole = len(inputs) if protocol.lengths == "real" else 1
@@ -199,7 +204,9 @@ def _series(
         if turns is None:
             found, output = _alone(backend, inputs, protocol, whole)
         else:
-            found, output = _in_turns(backend, inputs, protocol, whole, turns, np.median(warm.samples_ns))
+            pass_ns = float(np.median(warm.samples_ns))
+            count = turns.agree(_turn_count(protocol, whole, options["turns"], pass_ns))
+            found, output = _in_turns(backend, inputs, protocol, whole, turns, count)
     if not np.isfinite(backend.logits(output)).all():
         raise StageError("nan", f"{name}: logits are not finite")
     discarded = [*first, *warm.samples_ns, *found.pop("discarded_ns", [])]
@@ -221,17 +228,21 @@ def _alone(backend: Backend, inputs: list[Any], protocol: ProtocolConfig, whole:
     return {"latency_ns": samples[: count - count % whole or count]}, output
 
 
-def _in_turns(
-    backend: Backend, inputs: list[Any], protocol: ProtocolConfig, whole: int, turns: Turns, pass_ns: float
-) -> tuple[dict[str, Any], Any]:
-    """Return the passes that were timed turn by turn, and the last output.
-
-    Both sides have as many turns as the slower one's passes of `pass_ns` leave time for.
-    """
+def _turn_count(protocol: ProtocolConfig, whole: int, wanted: Mapping[str, Any], pass_ns: float) -> int:
+    """Return how many turns of passes of `pass_ns` there is time for, enough of them for the protocol's iterations."""
     passes = max(TURN_ITERATIONS, whole)
-    seconds = max(protocol.measure_seconds, TURNS_SECONDS)
-    fitting = int(seconds * 1e9 / ((whole + passes) * pass_ns))
-    count = turns.agree(min(max(fitting, LEAST_TURNS), MOST_TURNS))
+    turn_ns = (whole + passes) * pass_ns
+    fitting = max(protocol.measure_seconds, wanted["seconds"]) * 1e9 / turn_ns
+    slow = SLOW_FACTOR * protocol.measure_seconds * 1e9 / turn_ns
+    enough = min(math.ceil(protocol.min_iterations / passes), slow)
+    return min(max(int(max(fitting, enough)), wanted["least"]), MOST_TURNS)
+
+
+def _in_turns(
+    backend: Backend, inputs: list[Any], protocol: ProtocolConfig, whole: int, turns: Turns, count: int
+) -> tuple[dict[str, Any], Any]:
+    """Return the passes of `count` turns, and the last output."""
+    passes = max(TURN_ITERATIONS, whole)
     chunks: list[list[int]] = []
     discarded: list[int] = []
     for _ in range(count):
@@ -240,5 +251,7 @@ def _in_turns(
         with turns.turn():
             discarded += take(whole, protocol.time_limit_seconds)
             chunks.append(take(passes, protocol.time_limit_seconds))
+            if len(chunks) == count:
+                output = backend.forward(inputs[0])
     kept = list(itertools.chain.from_iterable(chunks))
-    return {"latency_ns": kept, "discarded_ns": discarded, "turns": [*map(len, chunks)]}, backend.forward(inputs[0])
+    return {"latency_ns": kept, "discarded_ns": discarded, "turns": [*map(len, chunks)]}, output

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.random import Generator
 from scipy import stats
 
-from harness.stats import changes, floor
+from harness.stats import floor
 from harness.stats.changes import Change, Rule
+from harness.stats.pairs import paired_levels
 from suites.evidence import rules, sequences
 from suites.evidence.sequences import Invocations
 
@@ -88,7 +89,7 @@ def draw(real: Mapping[str, Invocations], generator: Generator, comparisons: int
 def noise(rows: Invocations) -> floor.Noise:
     """Return what an A/A of these rows tells of its host."""
     a, b = (rules.invocations(side) for side in deal(rows, "ABBA"))
-    return floor.noise([changes.paired_levels(*sides) for sides in zip(a, b, strict=True)])
+    return floor.noise([paired_levels(*sides) for sides in zip(a, b, strict=True)])
 
 
 def deal(rows: Invocations, order: str) -> tuple[Invocations, Invocations]:

@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.random import Generator
 from scipy.signal import lfilter
 
-from harness.publish.compare_records import turn_medians
 from harness.results import cells, store
+from harness.results.timings import turn_medians
 from harness.stats.disturbance import foreign_share
 
 #: Iterations of an invocation that is simulated: as many as the protocol `quick` times in a cell of 15 ms.
@@ -78,7 +78,8 @@ def real(paths: Sequence[Path]) -> dict[str, Invocations]:
         series = [one for line in lines if (one := cells.series(line, role))]
         if len(series) == len(lines):
             samples = _divided([one["latency_ns"] for one in series], ran)
-            turns = [turn_medians(one) for one in series]
+            # A run's own rings are no pairs of the same.
+            turns = [None if "ring" in line else turn_medians(cells.series(line, role)) for line in lines]
             in_turns = None if None in turns else np.array([row[: min(map(len, turns))] for row in turns])
             found[role] = Invocations(samples, **medians, foreign=foreign, turns=in_turns)
     if any(one.turns is not None for one in found.values()):

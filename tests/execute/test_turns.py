@@ -1,4 +1,4 @@
-"""Two real children that are timed in turns: never at the same time, and none left behind whatever one of them does."""
+"""Real children that are timed in turns: never two at the same time, and none left behind whatever one of them does."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.execute.stand_ins import cell, entry, is_gone
 #: A stage whose threads spin on after each turn, as those of some runtimes do, and which tells when it was at work.
 _STAGE = """
 import os, pathlib, signal, subprocess, threading, time
-from harness.worker import turns as in_turns
+from harness.worker import ring
 
 def run(spec, cell, report):
     options = spec["options"]
-    place = 0 if options["turns"]["is_first"] else 1
+    place = options["place"]
     pathlib.Path(options["folder"], f"{{place}}.pid").write_text(str(os.getpid()))
     spun = [0.0]
     def spin():
@@ -29,9 +29,10 @@ def run(spec, cell, report):
     threading.Thread(target=spin, daemon=True).start()
     {before}
     spans = []
-    with in_turns.of(options) as turns:
+    with ring.of(options) as turns:
         report.ready()
         turns.begin()
+        least = turns.agree(10 - place)
         for number in range(4):
             with turns.turn():
                 begin = time.monotonic()
@@ -41,18 +42,20 @@ def run(spec, cell, report):
                 {during}
                 spans.append([begin, time.monotonic()])
         turns.end()
-    return {{"spans": spans, "memory": spec["memory_limit_bytes"]}}
+    return {{"least": least, "spans": spans, "memory": spec["memory_limit_bytes"]}}
 """
 
 CORES = sorted(os.sched_getaffinity(0))
 
 
-def _run(folder: Path, before: str = "pass", during: str = "pass") -> dict:
+def _run(folder: Path, before: str = "pass", during: str = "pass", sides: int = 2) -> dict:
     python = entry(folder, _STAGE.format(before=before, during=during))
     children = Children({"e": python}, tuple(CORES), 4 * 2**30, folder / "logs", folder / "cache")
-    with pipes() as ends:
-        options = [{"folder": str(folder), "turns": end} for end in ends]
-        calls = [children.call("measure", cell(), environment="e", inputs={}, options=one, share=2) for one in options]
+    with pipes(sides, seconds=1.0, least=4) as ends:
+        options = [{"folder": str(folder), "place": place, "turns": end} for place, end in enumerate(ends)]
+        calls = [
+            children.call("measure", cell(), environment="e", inputs={}, options=one, share=sides) for one in options
+        ]
         return launch_in_turns(calls, time_limit_seconds=30)
 
 
@@ -60,15 +63,17 @@ def _pids(folder: Path) -> list[int]:
     return [int(path.read_text()) for path in folder.glob("*.pid")]
 
 
-def test_turns_alternate_and_do_not_overlap(tmp_path):
-    outcomes = _run(tmp_path)
-    assert [outcomes[place].status for place in (0, 1)] == ["ok", "ok"]
-    first, second = (outcomes[place].values["spans"] for place in (0, 1))
-    merged = sorted([(*span, 0) for span in first] + [(*span, 1) for span in second])
-    assert [side for *_, side in merged] == [0, 1] * 4
+@pytest.mark.parametrize("sides", [2, 4])
+def test_turns_alternate_and_do_not_overlap(tmp_path, sides):
+    outcomes = _run(tmp_path, sides=sides)
+    places = list(range(sides))
+    assert [outcomes[place].status for place in places] == ["ok"] * sides
+    merged = sorted((*span, place) for place in places for span in outcomes[place].values["spans"])
+    assert [side for *_, side in merged] == places * 4
     assert all(end <= begin for (_, end, _), (begin, _, _) in itertools.pairwise(merged))
+    assert {outcomes[place].values["least"] for place in places} == {10 - places[-1]}
     assert sum(outcome.values["memory"] for outcome in outcomes.values()) <= 4 * 2**30
-    assert len(_pids(tmp_path)) == 2 and all(is_gone(pid) for pid in _pids(tmp_path))
+    assert len(_pids(tmp_path)) == sides and all(is_gone(pid) for pid in _pids(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +95,7 @@ def test_one_that_fails_is_the_only_outcome_and_none_is_left(tmp_path, before, d
 
 def test_a_python_that_is_not_there_is_an_environment_that_fails(tmp_path):
     children = Children({"e": tmp_path / "none"}, tuple(CORES), 2**30, tmp_path / "logs", tmp_path / "cache")
-    with pipes() as ends:
+    with pipes(2, seconds=1.0, least=4) as ends:
         calls = [children.call("measure", cell(), environment="e", inputs={}, options={"turns": end}) for end in ends]
         outcomes = launch_in_turns(calls, time_limit_seconds=30)
     assert {place: outcome.status for place, outcome in outcomes.items()} == {0: "environment"}

@@ -15,11 +15,11 @@ from harness.stats.changes import (
     changes_of_ratios,
     fewest_pairs,
     paired_changes,
-    quotient,
     unpaired_changes,
 )
 from harness.stats.disturbance import Invocation, foreign_share
 from harness.stats.estimate import paired_ratio
+from harness.stats.pairs import quotient
 
 MS = 1e6
 PAIRS = 12

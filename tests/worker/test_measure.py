@@ -207,7 +207,7 @@ def test_images_have_no_length_whatever_the_protocol_says(stage, tmp_path, monke
 #: The other side of a pair, which has nothing to time and time for seven turns only.
 _PARTNER = """
 import sys
-from harness.worker.turns import Turns
+from harness.worker.ring import Turns
 
 turns = Turns(sys.argv[1], sys.argv[2], sys.argv[3] == "first")
 turns.begin()
@@ -226,9 +226,9 @@ turns.end()
 def test_a_series_in_turns_says_which_passes_were_of_which(stage, lengths, place):
     whole = 1 if lengths == "padded" else measure.REAL_BATCHES
     passes = max(measure.TURN_ITERATIONS, whole)
-    with pipes() as ends:
+    with pipes(2, seconds=1.0, least=8) as ends:
         theirs = ends[1 - place]
-        arguments = [theirs["own"], theirs["other"], "first" if theirs["is_first"] else "second"]
+        arguments = [theirs["own"], theirs["next"], "first" if theirs["is_first"] else "second"]
         partner = subprocess.Popen([sys.executable, "-c", _PARTNER, *arguments])
         try:
             result = stage(dataclasses.replace(PROTOCOL, lengths=lengths), turns=ends[place])
