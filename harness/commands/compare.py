@@ -106,11 +106,13 @@ def publish(compared: Comparison, root: Path, console: Console) -> None:
     """Print a comparison and write its table and picture."""
     from harness.publish import compare_picture  # a second of matplotlib, which no mistake should wait for
 
-    compare_tables.show(compared, root, console)
     folder = root / store.TABLES
+    # Before anything is printed: whoever reads that may have read enough.
     paths = compare_tables.write(compared, root, folder)
     pictures = [folder / f"{compare_tables.name_of(compared)}.{suffix}" for suffix in ("svg", "png")]
-    for path in [*paths, *compare_picture.draw(compared, pictures)]:
+    paths += compare_picture.draw(compared, pictures)
+    compare_tables.show(compared, root, console)
+    for path in paths:
         console.print(Text(f"written: {path}", style="dim"), soft_wrap=True)
 
 

@@ -25,7 +25,8 @@ def snapshot(cores: Sequence[int], root: Path = Path("/")) -> Reading:
     -------
     dict : monotonic_ns; load_average (1, 5, 15 minutes); ``*_ticks`` of the pinned cores; voluntary_switches,
         involuntary_switches, minor_faults, major_faults and process_cpu_ns of this process with all its threads;
-        frequency_khz (one a core); temperature_celsius (the hottest sensor of the CPU); throttle_count of the cores.
+        frequency_khz (one a core); temperature_celsius (the hottest sensor of the CPU); huge_pages_bytes (of this
+        process's memory, those on huge pages); throttle_count of the cores.
     """
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return {
@@ -39,6 +40,7 @@ def snapshot(cores: Sequence[int], root: Path = Path("/")) -> Reading:
         "process_cpu_ns": time.process_time_ns(),
         "frequency_khz": _frequencies(cores, root),
         "temperature_celsius": _temperature(root),
+        "huge_pages_bytes": _huge_pages_bytes(root),
         "throttle_count": _sum(
             _number(root / f"sys/devices/system/cpu/cpu{core}/thermal_throttle/core_throttle_count") for core in cores
         ),
@@ -86,6 +88,11 @@ def _temperature(root: Path) -> float | None:
     folders = [path.parent for path in (root / "sys/class/hwmon").glob("*/name") if _text(path) in _CPU_SENSORS]
     readings = [_number(path) for folder in folders for path in folder.glob("temp*_input")]
     return max((reading / 1000 for reading in readings if reading is not None), default=None)
+
+
+def _huge_pages_bytes(root: Path) -> int | None:
+    found = re.search(r"^AnonHugePages:\s+(\d+) kB$", _text(root / "proc/self/smaps_rollup") or "", re.MULTILINE)
+    return None if found is None else int(found[1]) * 1024
 
 
 def _sum(values: Iterable[int | None]) -> int | None:

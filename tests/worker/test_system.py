@@ -42,6 +42,7 @@ def test_only_the_pinned_cores_count(tmp_path: Path):
     own = "sys/devices/system/cpu/cpu"
     files = {
         "proc/stat": "cpu 9 9\ncpu0 1 2 3 4 5 6 7 8 0 0\ncpu1 10 20 30 40 50 60 70 80 0 0\ncpu2 1 1 1 1 1 1 1 1 0 0\n",
+        "proc/self/smaps_rollup": "00400000-7ff [rollup]\nRss: 9000 kB\nAnonHugePages:    6144 kB\nSwap: 1 kB\n",
         "proc/loadavg": "0.50 1.00 2.00 1/2 3\n",
         "sys/class/hwmon/hwmon0/name": "nvme\n",
         "sys/class/hwmon/hwmon0/temp1_input": "99000\n",
@@ -58,6 +59,7 @@ def test_only_the_pinned_cores_count(tmp_path: Path):
     assert reading["frequency_khz"] == [2_000_000, 2_000_001]
     assert reading["temperature_celsius"] == 43.5
     assert reading["throttle_count"] == 3
+    assert reading["huge_pages_bytes"] == 3 * 2**21
 
 
 def test_frequency_falls_back_to_what_the_kernel_shows(tmp_path: Path):
