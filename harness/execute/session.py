@@ -33,7 +33,7 @@ from harness.results import record
 from harness.results.store import RunWriter
 
 #: Of a series in turns: so long on the slowest cell, if its protocol does not say longer, and no fewer.
-TURNS_SECONDS, LEAST_TURNS = 0.75, 4
+TURNS_SECONDS, LEAST_TURNS = 0.75, 3
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,14 @@ SLOW_ITERATIONS = 5
 #: disturbs a shared host changes within tenths of a second, and more turns tell more than longer ones.
 TURN_ITERATIONS = 2
 
+#: Passes of so many seconds, one or a round at least, are not counted at the beginning of a turn. The caches are cold
+#: then, and where an idle core halts the guest, it is awake still: an INT8 model whose threads sleep between its ops
+#: took 9.6 ms twice and then 14.5 ms for good, as it does by itself, where one in FP32 took 29 ms all the while.
+SETTLE_SECONDS = 0.04
+
+#: And no more of them: a pass of a tiny model takes tenths of a millisecond.
+MOST_SETTLING = 1000
+
 #: A series has no more turns.
 MOST_TURNS = 400
 
@@ -63,8 +71,8 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     rounds over the batches (if it is not too slow for one), so that no cell is timed on shorter texts than another.
 
     ``spec["options"]["turns"]`` are those of :mod:`harness.worker.ring`, where others are timed meanwhile, with how
-    many `seconds` of turns a series may take and the `least` number of them. Each turn begins with a pass, or a round,
-    that is not counted: another side has had the caches.
+    many `seconds` of turns a series may take and the `least` number of them. Each turn begins with passes
+    that are not counted (see :data:`SETTLE_SECONDS`).
 
     Returns
     -------
@@ -231,7 +239,7 @@ def _alone(backend: Backend, inputs: list[Any], protocol: ProtocolConfig, whole:
 def _turn_count(protocol: ProtocolConfig, whole: int, wanted: Mapping[str, Any], pass_ns: float) -> int:
     """Return how many turns of passes of `pass_ns` there is time for, enough of them for the protocol's iterations."""
     passes = max(TURN_ITERATIONS, whole)
-    turn_ns = (whole + passes) * pass_ns
+    turn_ns = max(SETTLE_SECONDS * 1e9, whole * pass_ns) + passes * pass_ns
     fitting = max(protocol.measure_seconds, wanted["seconds"]) * 1e9 / turn_ns
     slow = SLOW_FACTOR * protocol.measure_seconds * 1e9 / turn_ns
     enough = min(math.ceil(protocol.min_iterations / passes), slow)
@@ -247,11 +255,20 @@ def _in_turns(
     discarded: list[int] = []
     for _ in range(count):
         # From the first batch each time, so that a round is one.
-        take = taker(backend, inputs)
+        take, settling = taker(backend, inputs), [0] * MOST_SETTLING
         with turns.turn():
-            discarded += take(whole, protocol.time_limit_seconds)
+            made, _ = stopwatch.timed(
+                backend.forward,
+                itertools.cycle(inputs),
+                settling,
+                seconds=SETTLE_SECONDS,
+                minimum=whole,
+                limit_seconds=protocol.time_limit_seconds,
+                floor=1,
+            )
             chunks.append(take(passes, protocol.time_limit_seconds))
             if len(chunks) == count:
                 output = backend.forward(inputs[0])
+        discarded += settling[:made]
     kept = list(itertools.chain.from_iterable(chunks))
     return {"latency_ns": kept, "discarded_ns": discarded, "turns": [*map(len, chunks)]}, output

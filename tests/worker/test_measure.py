@@ -238,8 +238,10 @@ def test_a_series_in_turns_says_which_passes_were_of_which(stage, lengths, place
     for series in result["series"]:
         assert series["turns"] == [passes] * 7
         assert len(series["latency_ns"]) == 7 * passes
-        # Beside the warm-up one pass, or round, of each turn is not counted.
+        # Beside the warm-up the passes of the first moments of each turn, a round at least, are not counted.
         assert len(series["warmup_ns"]) >= 7 * whole + 6
+        settling = min(measure.SETTLE_SECONDS * 1e9 / np.median(series["latency_ns"]), measure.MOST_SETTLING)
+        assert len(series["warmup_ns"]) >= 7 * 0.5 * settling
         if lengths == "real":
             widths = [call[1] for call in Matrix.calls if call[0] == series["batch_size"]]
             assert widths[-1 - 2 * whole : -1] == series["tokens"] * 2
