@@ -94,8 +94,10 @@ def _measured(halves: Sequence[Half], pair: Sequence[tuple[int, Turn]], view: Vi
     view.step(done, f"pair {first.block + 1} {first.cell.key}")
     if any(half.session.is_closed(half.cells[first.cell.key]) for half in halves):
         return False
-    slots = [(halves[turn.side].session, Slot(turn.order, turn.block, halves[turn.side].cells[turn.cell.key]))
-             for _, turn in pair]  # fmt: skip
+    slots = []
+    for _, turn in pair:
+        half = halves[turn.side]
+        slots.append((half.session, Slot(turn.order, turn.block, half.cells[turn.cell.key], turn.block)))
     left = [(session, slot) for session, slot in slots if session.is_open(slot)]
     if len(left) == 2 and all(session.knows_turns for session, _ in left):
         _measure_in_turns(left)
