@@ -16,6 +16,9 @@ from harness.results.history import Point
 #: The kinds of a change, in the order in which they are told.
 ENVIRONMENT, HARNESS, HOST, CONFIG = "environment", "harness", "host", "config"
 
+#: The axes that say what is computed; the others say where, how fast and how long it is measured.
+_RECIPE = ("model", "task", "approach", "tuner")
+
 #: More pins than this are counted instead of named.
 _NAMED_PINS = 6
 
@@ -43,6 +46,17 @@ def between(root: Path, before: Point, after: Point) -> list[Difference]:
     """
     return [*_locks(root, before, after), *_harness(before, after), *_hosts(root, before, after),
             *_configs(before, after)]  # fmt: skip
+
+
+def recipe(before: Point, after: Point) -> list[str]:
+    """Return a line on each field by which two runs of one cell computed something else, of those that both know."""
+    lines = []
+    for axis in _RECIPE:
+        one, other = leaves(before.configs[axis]), leaves(after.configs[axis])
+        lines += [
+            f"{axis}.{name} {one[name]} -> {other[name]}" for name in one if name in other and one[name] != other[name]
+        ]
+    return lines
 
 
 def _locks(root: Path, before: Point, after: Point) -> Iterator[Difference]:

@@ -6,7 +6,9 @@ instruction set is a column of its own, and is called one.
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +25,15 @@ from harness.publish import numbers
 from harness.publish.pictures import save
 from harness.publish.rows import rows as rows_of
 from harness.publish.tables import escaped, write_csv_and_markdown
+from harness.publish.trend_changes import recipe
 from harness.results import store
-from harness.results.history import History
+from harness.results.history import History, Point
 
-#: Columns of the CSV: one row a cell and column of the matrix. `bits` is a letter a different sum of logits.
+#: Columns of the CSV: one row a cell and column of the matrix. `bits` is a letter a different sum of logits,
+#: `recipe` what the cell's newest run computed differently.
 COLUMNS = (
     "cell", "host", "fingerprint", "ceiling", "run", "status", "speedup", "speedup_low", "speedup_high", "metric",
-    "value", "difference", "difference_low", "difference_high", "artefact", "logits_sha256", "bits",
+    "value", "difference", "difference_low", "difference_high", "artefact", "logits_sha256", "bits", "recipe",
 )  # fmt: skip
 
 #: What a cell of a table shows of one value.
@@ -54,26 +58,31 @@ class Matrix:
 
 
 def matrix(root: Path, histories: Sequence[History]) -> Matrix:
-    """Return the newest figures of each cell on each host.
+    """Return the newest figures of each cell on each host, of the recipe of the cell's newest run where there are such.
 
     Parameters
     ----------
     root : the folder of results.
     histories : the cells to show, of all hosts.
     """
-    newest: dict[tuple[str, str], tuple[str, History]] = {}
+    measured: dict[str, dict[str, list[tuple[Point, History]]]] = defaultdict(lambda: defaultdict(list))
     for history in histories:
-        measured = [point for point in history.points if point.latency_ns or point.evaluation]
-        if measured:
-            place = _row_of(history.labels), column_of(root, history)
-            if place not in newest or newest[place][0] < measured[-1].run:
-                newest[place] = measured[-1].run, history
-    tables = _tables(root, {run for run, _ in newest.values()})
+        points = [(point, history) for point in history.points if point.latency_ns or point.evaluation]
+        if points:
+            measured[_row_of(history.labels)][column_of(root, history)] += points
+    chosen = {}
+    for row, columns in measured.items():
+        newest, _ = max(itertools.chain.from_iterable(columns.values()), key=_run_of)
+        for column, points in columns.items():
+            alike = [(point, history) for point, history in points if not recipe(point, newest)]
+            point, history = max(alike or points, key=_run_of)
+            chosen[row, column] = point, history, "; ".join(recipe(point, newest))
+    tables = _tables(root, {point.run for point, *_ in chosen.values()})
     values = {}
-    for place, (run, history) in newest.items():
-        found = tables[run].loc[tables[run]["cell_key"] == history.key]
+    for place, (point, history, other) in chosen.items():
+        found = tables[point.run].loc[tables[point.run]["cell_key"] == history.key]
         if len(found):
-            values[place] = _value(place, found.iloc[0], history, run)
+            values[place] = {**_value(place, found.iloc[0], history, point), "recipe": other}
     _mark_bits(values.values())
     rows = dict.fromkeys(row for row, _ in values)
     return Matrix(tuple(rows), tuple(dict.fromkeys(column for _, column in values)), values)
@@ -121,13 +130,21 @@ def markdown(found: Matrix) -> str:
 
 
 def sentences(found: Matrix) -> list[str]:
-    """Return what the bits of the accuracies say across hosts."""
+    """Return whose recipe differs from that of a cell's newest run, and what the bits of the accuracies say."""
+    others: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for (row, column), value in found.values.items():
+        if value["recipe"]:
+            others[column, value["recipe"]].append(row)
+    marked = [
+        f"* On {column}, {', '.join(rows)}: another recipe than the cell's newest run, {changed}."
+        for (column, changed), rows in others.items()
+    ]
     together = [[value for column in found.columns if (value := found.values.get((row, column)))] for row in found.rows]
     several = [[value for value in row if value["bits"]] for row in together]
     several = [row for row in several if len(row) > 1]
     if not several:
-        return []
-    lines = ["Letters behind a difference: the same letter in a row is the same logits, bit by bit."]
+        return marked
+    lines = [*marked, "Letters behind a difference: the same letter in a row is the same logits, bit by bit."]
     same = [row for row in several if len({value["artefact"] for value in row}) < len(row)]
     differing = [row for row in same if _differs(row)]
     if same:
@@ -151,15 +168,18 @@ def _tables(root: Path, runs: Iterable[str]) -> dict[str, pd.DataFrame]:
     return {run: rows_of(store.read_run(store.find_run(root, run))) for run in sorted(runs)}
 
 
-def _value(place: tuple[str, str], row: pd.Series, history: History, run: str) -> dict[str, Any]:
-    own = next(point for point in history.points if point.run == run)
+def _run_of(measured: tuple[Point, History]) -> str:
+    return measured[0].run
+
+
+def _value(place: tuple[str, str], row: pd.Series, history: History, own: Point) -> dict[str, Any]:
     ceiling = history.labels[_HOST_AXIS]
     value = {
         "cell": place[0],
         "host": place[1],
         "fingerprint": own.host,
         "ceiling": "" if ceiling == "native" else ceiling,
-        "run": run,
+        "run": own.run,
     }
     value |= {name: row[name] for name in COLUMNS if name in row.index and name not in value}
     if own.evaluation is not None:
@@ -181,7 +201,7 @@ def _speedup(value: Mapping[str, Any] | None) -> str:
         return numbers.NOTHING
     places = numbers.decimals(value["speedup"], value["speedup_low"], value["speedup_high"])
     interval = numbers.ends(value["speedup_low"], value["speedup_high"], places)
-    return f"{numbers.number(value['speedup'], places, 'x')} {interval}".strip()
+    return f"{numbers.number(value['speedup'], places, 'x')} {interval}".strip() + _mark(value)
 
 
 def _difference(value: Mapping[str, Any] | None) -> str:
@@ -189,8 +209,12 @@ def _difference(value: Mapping[str, Any] | None) -> str:
         return numbers.NOTHING
     bits = f" {value['bits']}" if value["bits"] else ""
     if not numbers.is_known(value["difference"]):
-        return f"{numbers.number(value['value'], 4)}{bits}"
-    return f"{value['difference']:+.4f}{bits}"
+        return f"{numbers.number(value['value'], 4)}{bits}{_mark(value)}"
+    return f"{value['difference']:+.4f}{bits}{_mark(value)}"
+
+
+def _mark(value: Mapping[str, Any]) -> str:
+    return " *" if value["recipe"] else ""
 
 
 def _picture(found: Matrix) -> Figure:

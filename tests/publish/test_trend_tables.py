@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ from harness.publish.trend import (
     speed_trend,
 )
 from harness.publish.trend_accuracy import accuracy_trends
-from harness.results import aa, confirmations
+from harness.results import aa, confirmations, store
 from harness.results.confirmations import Confirmation
 from harness.results.history import histories, machine_of
 from tests.results.test_aa import entry
@@ -223,6 +225,31 @@ def test_the_matrix_holds_each_host_s_newest_own_speed_up_and_accuracy(tmp_path:
     assert [path.name for path in paths] == ["hosts.csv", "hosts.md", "hosts.png", "hosts.svg"]
     assert "4.29x" in paths[1].read_text() and "-0.0100 b" in paths[1].read_text()
     assert len(pd.read_csv(paths[0])) == 4
+
+
+def test_a_host_without_the_newest_recipe_is_marked_and_one_with_it_shows_that(tmp_path: Path) -> None:
+    save_host(tmp_path, HERE, generation="Ice Lake")
+    save_host(tmp_path, "b" * 12, generation="Sapphire Rapids", model=143)
+    write_days(tmp_path, [Day(), Day(factor=1.4), Day(factor=0.5, host="b" * 12)])
+    for path in store.runs(tmp_path):
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        if lines[0]["run"].endswith("0001"):
+            for option in lines[0]["options"]:
+                if option["axis"] == "approach" and option["label"] == "ptq_static":
+                    option["config"]["activation"]["observer"] = "histogram"
+            path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    row, columns = CELL.replace("/native", ""), (f"Ice Lake {HERE}", f"Sapphire Rapids {'b' * 12}")
+    found = trend_matrix.matrix(tmp_path, histories(tmp_path)[0])
+    assert [found.values[row, column]["recipe"] for column in columns] == ["", ""]
+    assert found.values[row, columns[0]]["speedup"] == pytest.approx(15 / 7, rel=1e-3)
+
+    next(path for path in store.runs(tmp_path) if path.stem.endswith("-0000")).unlink()
+    found = trend_matrix.matrix(tmp_path, histories(tmp_path)[0])
+    assert found.values[row, columns[0]]["speedup"] == pytest.approx(15 / (7 * 1.4), rel=1e-3)
+    assert found.values[row, columns[0]]["recipe"].startswith("approach.activation.observer histogram -> ")
+    assert trend_matrix.sentences(found)[0].startswith(f"* On {columns[0]}, {row}: another recipe")
+    shown = trend_matrix.markdown(found).replace("\\", "")
+    assert re.search(r"\| 1\.53x \[[^]]*\] \* +\|", shown) and "On Ice Lake" in shown
 
 
 def test_a_ceiling_is_a_column_of_its_own_and_is_called_one(tmp_path: Path) -> None:
