@@ -2,13 +2,16 @@
 
 Both processes of a pair are there at the same time and are timed in turns, so that what disturbs the host for a while
 disturbs both (:mod:`harness.execute.turns`). A drift that is linear in time cancels from every two pairs besides: in
-one the first side comes first, in the next the other.
+one the first side comes first, in the next the other. Where a protocol names a target and a budget, further pairs go to
+the cell whose ratio is known least, as a run's further blocks do (:mod:`harness.stats.budget`).
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +20,8 @@ from harness.execute.session import Counts, Session
 from harness.execute.turns import launch_in_turns, pipes
 from harness.execute.view import View
 from harness.plan.cell import Cell
+from harness.stats import pairs
+from harness.stats.budget import Group, History, next_round
 
 #: Of a series, more than a run takes: a comparison looks for changes of a percent.
 TURNS_SECONDS, LEAST_TURNS = 2.5, 8
@@ -42,8 +47,12 @@ def turns(cells: Sequence[Cell], seed: int = 0) -> Iterator[Turn]:
     all of them again. Within pairs 0, 3, 4, 7, ... nothing differs from 1, 2, 5, ... but which side comes first.
     """
     for slot in schedule(cells, seed):
-        for place, side in enumerate((0, 1) if slot.block % 2 == 0 else (1, 0)):
-            yield Turn(2 * slot.order + place, slot.block, side, slot.cell)
+        yield from _pair(2 * slot.order, slot.block, slot.cell)
+
+
+def _pair(order: int, block: int, cell: Cell) -> list[Turn]:
+    first = block % 2
+    return [Turn(order, block, first, cell), Turn(order + 1, block, 1 - first, cell)]
 
 
 @dataclass(frozen=True)
@@ -79,10 +88,57 @@ def run(halves: Sequence[Half], seed: int, view: View, after_pair: Callable[[int
             # The two turns of a pair follow each other.
             if [None for pair in zip(of_block, of_block, strict=True) if _measured(halves, pair, view)]:
                 after_pair(block)
+        for done, pair in enumerate(_further(halves, common, len(order), view)):
+            _measured(halves, [(len(order) + 2 * done, turn) for turn in pair], view)
+            after_pair(pair[0].block)
     except KeyboardInterrupt:
         _end(halves, "interrupted", start)
         raise
     return _end(halves, "complete", start)
+
+
+def _further(halves: Sequence[Half], cells: Sequence[Cell], scheduled: int, view: View) -> Iterator[list[Turn]]:
+    """Yield the pairs beyond those that were scheduled, each when the one before is measured."""
+    budgets: dict[str, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        if cell.protocol.target_half_width is not None:
+            budgets[cell.labels[-1]].append(cell)
+    order = scheduled
+    for sharing in budgets.values():
+        protocol = sharing[0].protocol
+        groups = [Group(f"A {cell.key}", (f"B {cell.key}",), protocol.blocks) for cell in sharing]
+        by_group = {group.baseline: cell for group, cell in zip(groups, sharing, strict=True)}
+        target = protocol.target_half_width
+        while found := next_round(
+            groups,
+            {name: history for cell in sharing for name, history in _histories(halves, cell).items()},
+            target=target,
+            budget_seconds=protocol.budget_seconds,
+            confidence=protocol.confidence,
+        ):
+            cell = by_group[found.group.baseline]
+            known = f"{100 * found.excess * target:.2g} %" if math.isfinite(found.excess) else "too few pairs"
+            view.note(f"  further pair of {cell.key}: half-width {known} of {100 * target:g} %")
+            yield _pair(order, found.block, cell)
+            order += 2
+
+
+def _histories(halves: Sequence[Half], cell: Cell) -> dict[str, History]:
+    """Return what both sides' runs hold of a cell, the second one's levels by its pairs' quotients to the first's."""
+    own = [half.cells[cell.key] for half in halves]
+    done = [half.session.done for half in halves]
+    timings = [one.timings.get(mine.digest, {}) for one, mine in zip(done, own, strict=True)]
+    levels = [{block: one.level_ns for block, one in timings[0].items()}, pairs.levels(*timings)]
+    closed = any(half.session.is_closed(mine) for half, mine in zip(halves, own, strict=True))
+    return {
+        f"{name} {cell.key}": History(
+            levels=of_side,
+            tried={block for digest, block in one.invoked if digest == mine.digest},
+            seconds=one.seconds.get(mine.digest, {}),
+            closed=closed,
+        )
+        for name, of_side, one, mine in zip(SIDES, levels, done, own, strict=True)
+    }
 
 
 def _measured(halves: Sequence[Half], pair: Sequence[tuple[int, Turn]], view: View) -> bool:
@@ -115,9 +171,10 @@ def _measure_in_turns(slots: Sequence[tuple[Session, Slot]]) -> None:
             return
         limit = max(slot.cell.protocol.time_limit_seconds for _, slot in slots)
         outcomes = launch_in_turns(calls, time_limit_seconds=limit)
+    ring = [slot.order for _, slot in slots]
     for place, outcome in sorted(outcomes.items()):
         session, slot = slots[place]
-        session.take(slot, outcome)
+        session.take(slot, outcome, ring)
 
 
 def _end(halves: Sequence[Half], status: str, start: float) -> list[Counts]:

@@ -100,6 +100,11 @@ class Session:
         self._artefacts: dict[str, tuple[Artefact, Artefact]] = {}
 
     @property
+    def done(self) -> Done:
+        """What the run's records hold by now."""
+        return self._done
+
+    @property
     def path(self) -> Path:
         """The file of the run's records."""
         return self._writer.path

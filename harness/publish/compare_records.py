@@ -116,12 +116,14 @@ def subject_of(cell: Cell, runs: Sequence[Run], role: str, root: Path, mode: str
     ]
     if len(shapes[0]) != 1 or shapes[0] != shapes[1]:
         return None
+    partners: Sequence[Mapping[int, Record]] = ({}, {})
     if mode == "interleaved":
         together = [block for block in sides[0] if block in sides[1] and _adjacent(sides[0][block], sides[1][block])]
         sides = [{block: side[block] for block in together} for side in sides]
+        partners = sides[::-1]
     one, other = (
-        {block: _invocation(line, role, partners.get(block)) for block, line in side.items()}
-        for side, partners in zip(sides, reversed(sides), strict=True)
+        {block: _invocation(line, role, theirs.get(block)) for block, line in side.items()}
+        for side, theirs in zip(sides, partners, strict=True)
     )
     environment = cell.configs["backend"]["environment"]
     return Subject(one, other, environment, _same_numpy(runs, environment, root), role)
@@ -149,6 +151,7 @@ def _invocation(line: Record, role: str, partner: Record | None) -> Invocation:
         stream_ns=float(median(control["stream_ns"])),
         foreign_share=foreign_share(before, after, len(line["cores"]), partner_cpu_ns),
         turns_ns=turns,
+        ring=None if line.get("ring") is None else tuple(line["ring"]),
     )
 
 

@@ -22,9 +22,9 @@ def turn_medians(series: Entry) -> tuple[float, ...] | None:
 
 
 def timing(invocation: Entry, role: str) -> Invocation | None:
-    """Return the timing of an `invocation` record beside others of its own run; None where it has no such series.
+    """Return the timing of an `invocation` record; None where it has no such series.
 
-    Its turns count only there where they were taken with cells of the same run: in a comparison's they were not.
+    Its turns count beside those of the same ring only. Where a record tells none, what they were taken with is unknown.
     """
     series = cells.series(invocation, role)
     if series is None:

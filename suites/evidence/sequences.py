@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,29 +58,31 @@ def real(paths: Sequence[Path]) -> dict[str, Invocations]:
     ------
     UserError : a file is no run.
     """
-    environments, lines = {}, []
+    environments, lines, are_pairs = {}, [], True
     for header, *records in map(store.read_run, paths):
+        are_pairs &= "comparison" in header
         for entry in header["cells"]:
             environments[entry["digest"]] = cells.configs(header, entry)["backend"]["environment"]
         # Of a comparison both sides have one order.
         compared = header.get("comparison", {"side": "A"})
         began = header["run"] if compared["side"] == "A" else compared["other"]
         lines += [(began, line["order"], line) for line in records if line["type"] == "invocation"]
-    lines = [line for *_, line in sorted(lines, key=lambda entry: entry[:2])]
+    lines.sort(key=lambda entry: entry[:2])
+    foreign = np.array([np.nan if share is None else share for share in _foreign(lines)])
+    lines = [line for *_, line in lines]
     ran_in = [environments[line["cell_digest"]] for line in lines]
     ran = [line["cell_digest"] for line in lines]
     controls = {
         name: _divided([line["control"][f"{name}_ns"] for line in lines], ran_in) for name in ("gemm", "stream")
     }
     medians = {name: np.median(values, axis=1) for name, values in controls.items()}
-    foreign = np.array([np.nan if share is None else share for share in _foreign(lines)])
     found = {}
     for role in ("latency", "throughput"):
         series = [one for line in lines if (one := cells.series(line, role))]
         if len(series) == len(lines):
             samples = _divided([one["latency_ns"] for one in series], ran)
             # A run's own rings are no pairs of the same.
-            turns = [None if "ring" in line else turn_medians(cells.series(line, role)) for line in lines]
+            turns = [turn_medians(one) if are_pairs else None for one in series]
             in_turns = None if None in turns else np.array([row[: min(map(len, turns))] for row in turns])
             found[role] = Invocations(samples, **medians, foreign=foreign, turns=in_turns)
     if any(one.turns is not None for one in found.values()):
@@ -88,15 +91,29 @@ def real(paths: Sequence[Path]) -> dict[str, Invocations]:
     return found | {name: Invocations(values, foreign=foreign) for name, values in controls.items()}
 
 
-def _foreign(lines: Sequence[Mapping[str, Any]]) -> Iterator[float | None]:
-    """Yield each invocation's :func:`foreign_share`; what its partner in turns has used is none."""
-    for place, line in enumerate(lines):
-        before, after = line["system"]["before"], line["system"]["after"]
-        used = 0
-        if all("turns" in one for one in line["series"]):
-            partner = lines[place ^ 1]["system"]
-            used = partner["after"]["process_cpu_ns"] - partner["before"]["process_cpu_ns"]
-        yield foreign_share(before, after, len(line["cores"]), used)
+def _foreign(lines: Sequence[tuple[str, int, Mapping[str, Any]]]) -> Iterator[float | None]:
+    """Yield each invocation's :func:`foreign_share`; what its partners in turns have used is none.
+
+    `lines` have the run that began them and their order. Of pairs from before there were rings, two that follow each
+    other were timed in turns.
+    """
+    rings = defaultdict(list)
+    for place, (began, _, line) in enumerate(lines):
+        is_alone = any("turns" not in one for one in line["series"])
+        rings[began, (place,) if is_alone else tuple(line.get("ring", (place & ~1,)))].append(line)
+    used = {id(line): _used_ns(line) for *_, line in lines}
+    shares = {}
+    for ring in rings.values():
+        total = sum(used[id(line)] for line in ring)
+        for line in ring:
+            before, after = line["system"]["before"], line["system"]["after"]
+            shares[id(line)] = foreign_share(before, after, len(line["cores"]), total - used[id(line)])
+    yield from (shares[id(line)] for *_, line in lines)
+
+
+def _used_ns(line: Mapping[str, Any]) -> int:
+    before, after = (line["system"][when].get("process_cpu_ns") or 0 for when in ("before", "after"))
+    return after - before
 
 
 def simulated(kind: str, generator: Generator, shape: tuple[int, int]) -> Invocations:

@@ -105,3 +105,27 @@ def test_the_same_with_itself_is_written_down_for_this_host(project, cache):
     # A run of its own is not taken for an interrupted one of this suite.
     status = harness(project, cache, "status", one[0]["run"])
     assert status.returncode == 0 and "complete" in status.stdout, status.stdout
+
+
+@pytest.mark.backend("torch")
+def test_a_target_brings_further_pairs_until_the_budget_is_spent(project, cache):
+    budget_seconds = 20.0
+    target = ("protocol.target_half_width=0.0001", f"protocol.budget_seconds={budget_seconds}", "protocol.seed=9")
+    finished = harness(project, cache, "aa", *ONE_CELL, *target)
+    assert finished.returncode in (0, 1) and "further pair" in finished.stderr, finished.stderr
+    sides = [
+        lines
+        for lines in map(store.read_run, store.runs(project / "results"))
+        if "protocol.seed=9" in lines[0]["overrides"]
+    ]
+    assert len(sides) == 2
+    found = [{line["block"]: line for line in _invocations(lines)} for lines in sides]
+    blocks = sorted(found[0])
+    assert blocks == sorted(found[1]) == list(range(len(blocks))) and len(blocks) > PAIRS
+    orders = sorted(line["order"] for side in found for line in side.values())
+    assert orders == list(range(2 * len(blocks)))
+    for block in blocks:
+        pair = [side[block] for side in found]
+        assert pair[0]["ring"] == pair[1]["ring"] == sorted(line["order"] for line in pair)
+    seconds = [sum(side[block]["wall_seconds"] for side in found) / 2 for block in blocks[PAIRS:]]
+    assert sum(seconds[:-1]) < budget_seconds <= sum(seconds)
