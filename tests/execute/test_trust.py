@@ -11,7 +11,7 @@ from host_tree import two_sockets, write
 
 from harness.execute.host import Host, describe
 from harness.execute.load import Load, Neighbour, observe, throttle_count, ticks
-from harness.execute.trust import SEVERITIES, findings
+from harness.execute.trust import SEVERITIES, WAITING, findings
 from harness.plan.catalogue import catalogue
 from harness.plan.matrix import make_plan
 
@@ -65,7 +65,7 @@ def test_nothing_is_said_about_a_good_quiet_host(good: Host):
             "echo 0 | sudo tee /sys/devices/system/cpu/cpufreq/boost",
         ),
         ({"governor": None}, "note", "no frequency governor", None),
-        ({"virtual": True, "hypervisor": "QEMU"}, "note", "virtual machine (QEMU)", None),
+        ({"virtual": True, "hypervisor": "QEMU"}, "note", "virtual machine (QEMU)", WAITING),
         ({"cgroup_cpus": 2.5}, "severe", "allows 2.5 CPUs, and 8 cores", "harness run suite=quickstart host.threads=2"),
         ({"cgroup_cpus": 0.5}, "severe", "allows 0.5 CPUs", None),
         ({"isa": ("avx2", "amx_int8", "amx_bf16"), "xeon": False}, "note", "not an Intel Xeon", None),
