@@ -44,7 +44,7 @@ def draw(compared: Comparison, paths: list[Path]) -> list[Path]:
             axes.axvline(edge, color="black", linewidth=0.8, linestyle=":")
     axes.axvline(1.0, color="black", linewidth=0.8)
     axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.5, -0.5)  # the first row on top
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(NullLocator())
     low, high = axes.get_xlim()
