@@ -94,6 +94,7 @@ class Session:
         self._baseline = dict(baseline or {})
         self._rings = rings(cells, self._baseline, seed)
         self._slot_count = sum(map(len, self._rings))
+        self._apart: set[str] = set()  # groups whose cells do not fit into memory together
         self._after_block = after_block
         self._package = package
         self._steps_done = 0
@@ -253,7 +254,8 @@ class Session:
             self._step(f"block {slot.block + 1} {slot.cell.key}")
         left = [slot for slot in slots if self.is_open(slot)]
         together = [slot for slot in left if slot.cell.digest in self._artefacts]
-        if not 1 < len(together) <= slots[0].cell.protocol.in_turns or not self.knows_turns:
+        fits = slots[0].cell.group not in self._apart and len(together) <= slots[0].cell.protocol.in_turns
+        if len(together) < 2 or not fits or not self.knows_turns:
             for slot in left:
                 self._view.progress("measure", 0, 1, slot.cell.key)
                 self.measure(slot)
@@ -272,6 +274,8 @@ class Session:
                 self.take(together[place], outcome, ring)
             else:
                 self._view.note(f"  {together[place].cell.key}: {outcome.status} in turns; each by itself")
+                if outcome.status == "oom":
+                    self._apart.add(together[place].cell.group)
         for slot in filter(self.is_open, together):
             self.measure(slot)
         return True
