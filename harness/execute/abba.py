@@ -9,18 +9,17 @@ the cell whose ratio is known least, as a run's further blocks do (:mod:`harness
 from __future__ import annotations
 
 import itertools
-import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.execute import budget
 from harness.execute.schedule import Slot, schedule
 from harness.execute.session import Counts, Session
 from harness.execute.turns import launch_in_turns, pipes
 from harness.execute.view import View
 from harness.plan.cell import Cell
-from harness.stats import pairs
 from harness.stats.budget import Group, History, next_round
 
 #: Of a series, more than a run takes: a comparison looks for changes of a percent.
@@ -108,36 +107,27 @@ def _further(halves: Sequence[Half], cells: Sequence[Cell], scheduled: int, view
         protocol = sharing[0].protocol
         groups = [Group(f"A {cell.key}", (f"B {cell.key}",), protocol.blocks) for cell in sharing]
         by_group = {group.baseline: cell for group, cell in zip(groups, sharing, strict=True)}
-        target = protocol.target_half_width
         while found := next_round(
             groups,
             {name: history for cell in sharing for name, history in _histories(halves, cell).items()},
-            target=target,
+            target=protocol.target_half_width,
             budget_seconds=protocol.budget_seconds,
             confidence=protocol.confidence,
         ):
             cell = by_group[found.group.baseline]
-            known = f"{100 * found.excess * target:.2g} %" if math.isfinite(found.excess) else "too few pairs"
-            view.note(f"  further pair of {cell.key}: half-width {known} of {100 * target:g} %")
+            view.note(f"  further pair of {cell.key}: {budget.known(found, protocol.target_half_width)}")
             yield _pair(order, found.block, cell)
             order += 2
 
 
 def _histories(halves: Sequence[Half], cell: Cell) -> dict[str, History]:
-    """Return what both sides' runs hold of a cell, the second one's levels by its pairs' quotients to the first's."""
-    own = [half.cells[cell.key] for half in halves]
-    done = [half.session.done for half in halves]
-    timings = [one.timings.get(mine.digest, {}) for one, mine in zip(done, own, strict=True)]
-    levels = [{block: one.level_ns for block, one in timings[0].items()}, pairs.levels(*timings)]
-    closed = any(half.session.is_closed(mine) for half, mine in zip(halves, own, strict=True))
+    """Return what both sides' runs hold of a cell, levels by the pairs' quotients to the first one's."""
+    own = [half.cells[cell.key].digest for half in halves]
+    first = halves[0].session.done.timings.get(own[0], {})
+    closed = any(half.session.is_closed(half.cells[cell.key]) for half in halves)
     return {
-        f"{name} {cell.key}": History(
-            levels=of_side,
-            tried={block for digest, block in one.invoked if digest == mine.digest},
-            seconds=one.seconds.get(mine.digest, {}),
-            closed=closed,
-        )
-        for name, of_side, one, mine in zip(SIDES, levels, done, own, strict=True)
+        f"{name} {cell.key}": budget.history(half.session.done, digest, first, closed)
+        for name, half, digest in zip(SIDES, halves, own, strict=True)
     }
 
 

@@ -12,6 +12,7 @@ from harness.plan.cell import Cell, baseline_of
 from harness.plan.config import ProtocolConfig
 from harness.stats import pairs
 from harness.stats.budget import Group, History, Round, next_round
+from harness.stats.disturbance import Invocation
 
 if TYPE_CHECKING:
     from harness.execute.done import Done
@@ -50,7 +51,7 @@ def next_slots(
     Slots that were measured before an interruption are among them. `scheduled` is how many the schedule itself holds.
     """
     histories = {
-        name: _history(name, group.baseline, done, is_closed(pool.cells[name]))
+        name: history(done, name, done.timings.get(group.baseline, {}), is_closed(pool.cells[name]))
         for group in pool.groups
         for name in (group.baseline, *group.cells)
     }
@@ -76,18 +77,21 @@ def next_slots(
 
 def line(pool: Pool, more: Round) -> str:
     """Return one line on a further block that begins."""
-    target = pool.protocol.target_half_width
-    known = f"{100 * more.excess * target:.2g} %" if math.isfinite(more.excess) else "too few pairs"
     group = pool.cells[more.group.baseline].group
-    return (
-        f"further block {more.block + 1} of {group}: {len(more.cells)} cells; half-width {known} of {100 * target:g} %"
-    )
+    width = known(more, pool.protocol.target_half_width)
+    return f"further block {more.block + 1} of {group}: {len(more.cells)} cells; {width}"
 
 
-def _history(digest: str, baseline: str, done: Done, closed: bool) -> History:
-    timings = done.timings.get(digest, {})
+def known(more: Round, target: float) -> str:
+    """Return how well the ratio is known that a further block is for, and how well it is to be."""
+    now = f"{100 * more.excess * target:.2g} %" if math.isfinite(more.excess) else "too few pairs"
+    return f"half-width {now} of {100 * target:g} %"
+
+
+def history(done: Done, digest: str, baseline: Mapping[int, Invocation], closed: bool) -> History:
+    """Return what a run's records hold of a cell, its levels by its quotients to a baseline's timings."""
     return History(
-        levels=pairs.levels(done.timings.get(baseline, {}), timings),
+        levels=pairs.levels(baseline, done.timings.get(digest, {})),
         tried={block for name, block in done.invoked if name == digest},
         seconds=done.seconds.get(digest, {}),
         closed=closed,

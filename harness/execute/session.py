@@ -146,7 +146,11 @@ class Session:
     def _measure_blocks(self) -> None:
         for block, of_block in itertools.groupby(self._rings, key=lambda ring: ring[0].block):
             in_block = list(of_block)
-            measured = [self._measure_ring(ring) for ring in in_block]
+            measured = []
+            for ring in in_block:
+                for slot in ring:
+                    self._step(f"block {slot.block + 1} {slot.cell.key}")
+                measured.append(self._measure_ring(ring))
             for slot in itertools.chain.from_iterable(in_block):
                 self._measure_scenarios(slot.cell, slot.repetition)
             if any(measured):
@@ -158,7 +162,7 @@ class Session:
             while found := budget.next_slots(pool, self._done, self.is_closed, self._seed, self._slot_count):
                 more, slots = found
                 self._view.note(budget.line(pool, more))
-                self._measure_ring(slots, steps=0)
+                self._measure_ring(slots)
                 self._after_block(more.block)
 
     def is_open(self, slot: Slot) -> bool:
@@ -245,13 +249,11 @@ class Session:
         if call is not None:
             self.take(slot, call.launch(slot.cell.protocol.time_limit_seconds))
 
-    def _measure_ring(self, slots: Sequence[Slot], steps: int = 1) -> bool:
+    def _measure_ring(self, slots: Sequence[Slot]) -> bool:
         """Measure what is left of some slots of a comparison group, in turns; say whether that was anything.
 
         Where one of several fails, each is measured by itself, so that the failure is that of the cell which has it.
         """
-        for slot in slots[: steps * len(slots)]:
-            self._step(f"block {slot.block + 1} {slot.cell.key}")
         left = [slot for slot in slots if self.is_open(slot)]
         together = [slot for slot in left if slot.cell.digest in self._artefacts]
         fits = slots[0].cell.group not in self._apart and len(together) <= slots[0].cell.protocol.in_turns

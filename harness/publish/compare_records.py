@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.execute import pins
 from harness.results import cells, store
-from harness.results.timings import turn_medians
+from harness.results.timings import cpu_ns, turn_medians
 from harness.stats.changes import Subject
 from harness.stats.disturbance import Invocation, foreign_share
 
@@ -143,8 +143,7 @@ def _invocation(line: Record, role: str, partner: Record | None) -> Invocation:
     before, after = line["system"]["before"], line["system"]["after"]
     partner_cpu_ns, turns = 0, turn_medians(series)
     if turns is not None and partner is not None:
-        theirs = [partner["system"][when].get("process_cpu_ns") or 0 for when in ("before", "after")]
-        partner_cpu_ns = theirs[1] - theirs[0]
+        partner_cpu_ns = cpu_ns(partner)
     return Invocation(
         level_ns=float(median(series["latency_ns"])),
         gemm_ns=float(median(control["gemm_ns"])),

@@ -34,6 +34,12 @@ def timing(invocation: Entry, role: str) -> Invocation | None:
     return Invocation(float(statistics.median(series["latency_ns"])), turns_ns=turns, ring=ring and tuple(ring))
 
 
+def cpu_ns(invocation: Entry) -> int:
+    """Return the CPU time that the process of an `invocation` record used while it was timed, in turns or alone."""
+    before, after = (invocation["system"][when].get("process_cpu_ns") or 0 for when in ("before", "after"))
+    return after - before
+
+
 def by_block(invocations: Iterable[Entry], role: str) -> dict[int, Invocation]:
     """Return block -> timing, of one cell's `invocation` records that have such a series."""
     found = {line["block"]: timing(line, role) for line in invocations}

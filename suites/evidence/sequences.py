@@ -14,7 +14,7 @@ from numpy.random import Generator
 from scipy.signal import lfilter
 
 from harness.results import cells, store
-from harness.results.timings import turn_medians
+from harness.results.timings import cpu_ns, turn_medians
 from harness.stats.disturbance import foreign_share
 
 #: Iterations of an invocation that is simulated: as many as the protocol `quick` times in a cell of 15 ms.
@@ -101,7 +101,7 @@ def _foreign(lines: Sequence[tuple[str, int, Mapping[str, Any]]]) -> Iterator[fl
     for place, (began, _, line) in enumerate(lines):
         is_alone = any("turns" not in one for one in line["series"])
         rings[began, (place,) if is_alone else tuple(line.get("ring", (place & ~1,)))].append(line)
-    used = {id(line): _used_ns(line) for *_, line in lines}
+    used = {id(line): cpu_ns(line) for *_, line in lines}
     shares = {}
     for ring in rings.values():
         total = sum(used[id(line)] for line in ring)
@@ -109,11 +109,6 @@ def _foreign(lines: Sequence[tuple[str, int, Mapping[str, Any]]]) -> Iterator[fl
             before, after = line["system"]["before"], line["system"]["after"]
             shares[id(line)] = foreign_share(before, after, len(line["cores"]), total - used[id(line)])
     yield from (shares[id(line)] for *_, line in lines)
-
-
-def _used_ns(line: Mapping[str, Any]) -> int:
-    before, after = (line["system"][when].get("process_cpu_ns") or 0 for when in ("before", "after"))
-    return after - before
 
 
 def simulated(kind: str, generator: Generator, shape: tuple[int, int]) -> Invocations:
