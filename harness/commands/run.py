@@ -16,6 +16,7 @@ from harness.execute.assemble import Place, open_session
 from harness.execute.cache import cache_folder
 from harness.execute.environment import environments
 from harness.execute.session import Counts
+from harness.execute.sources import require_any
 from harness.plan.catalogue import Catalogue, catalogue
 from harness.plan.matrix import Plan, make_plan
 from harness.publish.gates import judge
@@ -42,6 +43,7 @@ def carry_out(arguments: argparse.Namespace, shipped: Catalogue, plan: Plan) -> 
     """Run a plan and print its table; the exit status is that of :func:`run`."""
     place = Place(arguments.results, cache_folder())
     _require_disk(place)
+    require_any(plan.cells)
     console = Console(stderr=True)
     with view_for(console) as view:
         session = open_session(

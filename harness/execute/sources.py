@@ -7,15 +7,16 @@ import hashlib
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.errors import StageError, nearest
+from harness.errors import StageError, UserError, nearest
 from harness.execute import tool
 from harness.execute.artefacts import Artefacts
 from harness.execute.unpack import unpack
+from harness.plan.cell import Cell
 from harness.plan.config import SourceConfig
 
 
@@ -37,7 +38,7 @@ class Sources:
         StageError : ``missing_file``, ``damaged`` (hash or archive), ``no_network``, ``no_package``, ``disk_full``.
         """
         if source.path is not None:
-            return _local(Path(source.path).expanduser().absolute(), where)
+            return _local(source.path, where)
 
         def make(out: Path) -> dict[str, Any]:
             on_progress(f"fetching {source.package}")
@@ -55,7 +56,26 @@ class Sources:
             raise StageError(kind, f"{where}: {error}") from error
 
 
-def _local(path: Path, where: str) -> Path:
+def require_any(cells: Iterable[Cell]) -> None:
+    """Raise :class:`UserError` where every cell wants a local path that is not there: nothing could run.
+
+    As long as some cell has its files, those of another that are missing are that one's failure.
+    """
+    problem = None
+    for cell in cells:
+        try:
+            for axis, option in (("model", cell.model), ("task", cell.task)):
+                if option.source.path is not None:
+                    _local(option.source.path, f"{axis}.source.path of {option.name}")
+            return
+        except StageError as error:
+            problem = problem or error
+    if problem is not None:
+        raise UserError(problem.message) from problem
+
+
+def _local(named: str, where: str) -> Path:
+    path = Path(named).expanduser().absolute()
     if not path.exists():
         beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
         raise StageError("missing_file", f"{where}: {path}: no such file or folder{nearest(path.name, beside)}")

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import StageError
+from harness.errors import StageError, UserError
 from harness.execute import artefacts
-from harness.execute.sources import Sources
+from harness.execute.sources import Sources, require_any
+from harness.plan.catalogue import catalogue
 from harness.plan.config import SourceConfig
+from harness.plan.matrix import make_plan
 from tests.execute.wheels import sha256, write_source_distribution, write_wheel
 
 _BACKEND = """
@@ -180,3 +182,13 @@ def test_a_debian_package_from_apts_own_configuration(tmp_path, monkeypatch):
     with pytest.raises(StageError, match=r"tiny-rows==2\.0: E: Version") as error:
         _path(tmp_path, dataclasses.replace(source, package="tiny-rows==2.0", sha256="1" * 64))
     assert error.value.kind == "no_package"
+
+
+def test_a_run_of_which_no_cell_has_its_files_is_a_mistake_and_one_of_some_is_not(tmp_path):
+    (tmp_path / "encoder").mkdir()
+    here, typo = tmp_path / "encoder", tmp_path / "encodr"
+    wanted = ["model=custom", "task=sentiment", "backend=eager", "approach=fp32"]
+    require_any(make_plan(catalogue(), [*wanted, f"model.source.path={typo},{here}"]).cells)
+    with pytest.raises(UserError, match=r"model\.source\.path of custom: .*encodr: no such file.*'encoder'"):
+        require_any(make_plan(catalogue(), [*wanted, f"model.source.path={typo}"]).cells)
+    require_any(make_plan(catalogue(), ["suite=quickstart"]).cells)
