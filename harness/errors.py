@@ -28,6 +28,9 @@ FAILURE_KINDS = (
     "error",  # any other exception; the message holds its type
 )
 
+#: Names that a message lists at most: those of a folder can be thousands.
+_LISTED = 20
+
 
 class UserError(Exception):
     """Bad input from a person: shown as one line, exit status 2, never a traceback."""
@@ -51,9 +54,10 @@ class StageError(Exception):
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the nearest valid name, else the valid names."""
+    """Return ``"; did you mean 'x'?"`` for the nearest valid name, else the valid names, or the first of very many."""
     names = sorted(set(valid))
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     if close:
         return f"; did you mean '{close[0]}'?"
-    return f"; valid: {', '.join(names)}" if names else ""
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"; valid: {', '.join(names[:_LISTED])}{more}" if names else ""

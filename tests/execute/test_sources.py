@@ -184,6 +184,14 @@ def test_a_debian_package_from_apts_own_configuration(tmp_path, monkeypatch):
     assert error.value.kind == "no_package"
 
 
+def test_a_path_that_is_like_nothing_in_a_full_folder_is_a_short_message(tmp_path):
+    for number in range(500):
+        (tmp_path / f"{number}.csv").touch()
+    with pytest.raises(StageError, match=r"no such file or folder; valid: 0\.csv, .* and 480 more$") as caught:
+        _path(tmp_path, SourceConfig(path=str(tmp_path / "weights")))
+    assert len(caught.value.message) < 400 + len(str(tmp_path))
+
+
 def test_a_run_of_which_no_cell_has_its_files_is_a_mistake_and_one_of_some_is_not(tmp_path):
     (tmp_path / "encoder").mkdir()
     here, typo = tmp_path / "encoder", tmp_path / "encodr"
