@@ -61,6 +61,7 @@ def train(encoder: Encoder, approach: ApproachConfig, kept: Sequence[str], rows:
     """
     import tensorflow as tf
 
+    from harness.approaches.training import freeze_at, learning_rate
     from harness.worker.finetune import GRADIENT_NORM, batches
 
     config = approach.qat
@@ -71,14 +72,14 @@ def train(encoder: Encoder, approach: ApproachConfig, kept: Sequence[str], rows:
     }
     observed = [name for name in encoder.dense_names if name not in kept]
     ranges = {name: tf.Variable([0.0, 0.0], trainable=False) for name in observed}
-    step = _step(encoder, weights, ranges, approach, tf.keras.optimizers.AdamW(config.learning_rate), GRADIENT_NORM)
-    freeze_at = round(config.freeze_observers_at * config.steps)
+    optimizer = tf.keras.optimizers.AdamW(config.learning_rate)
+    step = _step(encoder, weights, ranges, approach, optimizer, GRADIENT_NORM)
     losses: list[float] = []
     for number, indices in enumerate(batches(rows.lengths, config.batch_size, config.steps, config.seed)):
         batch = rows.batch(indices)
         arrays = [tf.constant(batch[name], tf.int32) for name in INPUTS]
-        # Without any range there is nothing to round to, so the first step always looks.
-        watch = tf.constant(number < max(1, freeze_at))
+        watch = tf.constant(number < freeze_at(config))
+        optimizer.learning_rate.assign(learning_rate(number, config))
         losses.append(float(step(*arrays, tf.constant(rows.labels[indices]), watch, tf.constant(number == 0))))
         if not math.isfinite(losses[-1]):
             raise StageError("nan", f"the loss of QAT step {number + 1} of {config.steps} is {losses[-1]}")

@@ -184,3 +184,30 @@ def test_the_same_cell_gives_the_same_bytes(stack, name):
 
 def test_cells_of_the_tests_are_those_made(stack):
     assert set(stack["made"]) == set(cells(stack["name"]))
+
+
+def test_qat_learns_at_the_rate_of_each_step(stack: dict[str, Any], checkpoints: tuple[Path, dict]) -> None:
+    moved = run_in(environment_python(stack["name"]), _RATES, checkpoints[0], stack["name"])
+    assert moved["nothing"] == 0 and moved["first alone"] > 0
+    # AdamW's first step moves what has a gradient by the rate itself.
+    assert moved["first alone"] == pytest.approx(1e-3, rel=0.05)
+
+
+_RATES = """
+import os
+os.environ.update(TF_CPP_MIN_LOG_LEVEL="1", CUDA_VISIBLE_DEVICES="-1", OMP_NUM_THREADS="2")
+from pathlib import Path
+import numpy as np
+from harness.approaches import training
+from harness.backends import tensorflow_qat
+from harness.models.tensorflow_encoder import read_encoder
+from tests.backends import tensorflow_env as tiny
+cell, moved = tiny.cells(ARGS[1])["qat"], {}
+encoder = read_encoder(Path(ARGS[0]) / "Bert")
+for name, rates in (("nothing", [0.0] * 12), ("first alone", [1e-3] + [0.0] * 11)):
+    training.learning_rate = lambda step, config: rates[step]
+    trained = tensorflow_qat.train(encoder, cell.approach, (), tiny.make_rows(120, 1), tiny.Silent())
+    key = "bert.encoder.layer.0.output.dense.weight"
+    moved[name] = float(np.median(np.abs(trained.encoder.weights[key] - encoder.weights[key])))
+print(json.dumps(moved))
+"""

@@ -237,3 +237,20 @@ def test_qat_trains_and_its_int8_model_predicts_what_was_trained(made: dict[str,
     assert same["rows"] == CALIBRATION.samples and same["agreement"] > 0.9
     # Trained weights are others than those of the checkpoint, so its logits are far from FP32's.
     assert signal_to_noise_db(np.array(ran["fp32 eager"]["logits"]), np.array(ran["qat"]["logits"])) < 20
+
+
+def test_qat_trains_without_dropout(tmp_path: Path) -> None:
+    losses = run_in(environment_python("torch"), _DROPOUT, tmp_path)
+    assert losses["none"] == losses["half"] and np.isfinite(losses["none"]).all()
+
+
+_DROPOUT = """
+from pathlib import Path
+from tests.backends import torch_tiny as tiny
+losses = {}
+for name, share in (("none", 0.0), ("half", 0.5)):
+    base = Path(ARGS[0]) / name
+    tiny.make_checkpoint(base / "checkpoint", hidden_dropout_prob=share, attention_probs_dropout_prob=share)
+    losses[name] = tiny.quantize("qat", tiny.CELLS["qat"], base, base / "made")["qat"]["losses"]
+print(json.dumps(losses))
+"""
