@@ -45,7 +45,7 @@ COMMANDS = (
         takes_overrides=True,
     ),
     Command("status", "show what of a run is done, failed and left", "harness status"),
-    Command("table", "print a run's table and write it as CSV, Markdown and Parquet", "harness table"),
+    Command("table", "print a run's table and write it as CSV, Markdown, Parquet and a picture", "harness table"),
     Command(
         "trials",
         "print the trials of a cell's tuning, query them, and draw accuracy against latency",

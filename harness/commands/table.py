@@ -1,4 +1,4 @@
-"""``harness table``: a run's table on the terminal, and as CSV, Markdown and Parquet."""
+"""``harness table``: a run's table on the terminal, as CSV, Markdown and Parquet, and as a picture."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
-from harness.publish import tables
+from harness.publish import table_picture, tables
 from harness.publish.rows import heading
 from harness.publish.rows import rows as rows_of
 from harness.results import store
@@ -32,6 +32,13 @@ def make_table(results: Path, run_file: Path, console: Console) -> pd.DataFrame:
     rows = rows_of(lines)
     above = heading(lines, store.host_line(results, lines[0]["host"]))
     tables.show(rows, above, console)
-    for path in tables.write(rows, results / store.TABLES, above):
+    folder = results / store.TABLES
+    lower_is_better = {
+        line["metric"]["name"]
+        for line in lines
+        if line["type"] == "accuracy" and not line["metric"]["greater_is_better"]
+    }
+    pictures = [folder / f"{above.run}.{kind}" for kind in ("svg", "png")]
+    for path in tables.write(rows, folder, above) + table_picture.draw(rows, above, lower_is_better, pictures):
         console.print(Text(f"written: {path}", style="dim"), soft_wrap=True)
     return rows

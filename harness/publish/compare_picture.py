@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from harness.plan.config import AXES
 from harness.publish.compare import ROLES, Comparison
-from harness.publish.pictures import save
+from harness.publish.pictures import ratio_ticks, save
 
 _COLOURS = {"faster": "tab:green", "slower": "tab:red", "equivalent": "tab:blue", "inconclusive": "tab:gray"}
 
@@ -47,8 +47,7 @@ def draw(compared: Comparison, paths: list[Path]) -> list[Path]:
     axes.set_ylim(len(names) - 0.5, -0.5)  # the first row on top
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(NullLocator())
-    low, high = axes.get_xlim()
-    axes.set_xticks(_ticks(low, high))
+    axes.set_xticks(ratio_ticks(*axes.get_xlim()))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     what = "ratio of speed-ups" if compared.mode == "hosts" else "speed"
     axes.set(xlabel=f"{what}, B over A (above 1: B is faster); circle: latency, square: throughput")
@@ -68,13 +67,3 @@ def _draw(axes, row, role: str, height: float, seen: set[str]) -> None:
     label = None if verdict in seen else verdict
     seen.add(verdict)
     axes.plot(ratio, height, _MARKS[role], color=_COLOURS[verdict], markersize=5, linestyle="none", label=label)
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Return some round ratios between the ends, 1 among them where it is."""
-    for step in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0):
-        found = [round(1 + step * place, 4) for place in range(-200, 201)]
-        found = [tick for tick in found if max(low, 0) < tick < high and tick > 0]
-        if len(found) <= 9:
-            return found
-    return [1.0]

@@ -29,3 +29,13 @@ def save(figure: Figure, paths: Sequence[Path]) -> None:
                 figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Date": None} if path.suffix == ".svg" else None)
     except OSError as error:
         raise UserError(f"picture {path}: cannot be written: {error.strerror}") from error
+
+
+def ratio_ticks(low: float, high: float) -> list[float]:
+    """Return some round ratios between the ends, 1 among them where it is."""
+    for step in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0):
+        found = [round(1 + step * place, 4) for place in range(-200, 201)]
+        found = [tick for tick in found if max(low, 0) < tick < high and tick > 0]
+        if len(found) <= 9:
+            return found
+    return [1.0]

@@ -203,19 +203,19 @@ def _sentences(group: pd.DataFrame, heading: Heading) -> Iterator[str]:
         yield _fastest(met, loss)
     if len(undecided):
         rows = group["rows"].dropna().iloc[0]
-        names = ", ".join(f"{_name(row)} {_speed(row)}" for _, row in undecided.iterrows())
+        names = ", ".join(f"{name_of(row)} {_speed(row)}" for _, row in undecided.iterrows())
         yield f"Undecided on {rows:.0f} rows, so not counted, fastest first: {names}."
 
 
 def _fastest(ranked: pd.DataFrame, loss: str) -> str:
     best, others = ranked.iloc[0], ranked.iloc[1:]
     if best["baseline"] == best["cell_key"]:
-        return f"No cell is shown to be within {loss} and faster than {_name(best)}."
-    text = f"Fastest within {loss}: {_name(best)}, {_speed(best)}"
+        return f"No cell is shown to be within {loss} and faster than {name_of(best)}."
+    text = f"Fastest within {loss}: {name_of(best)}, {_speed(best)}"
     reach = others["speedup_high"].fillna(others["speedup"])
     close = others[reach >= best["speedup_low"]] if is_known(best["speedup_low"]) else others
     if len(close):
-        text += "; its interval does not tell it from " + ", ".join(_name(row) for _, row in close.iterrows())
+        text += "; its interval does not tell it from " + ", ".join(name_of(row) for _, row in close.iterrows())
     return text + "."
 
 
@@ -225,7 +225,8 @@ def _speed(row: pd.Series) -> str:
     return f"{number(row['speedup'], places, 'x')} {interval or '(no interval)'}".replace(" ", _TOGETHER)
 
 
-def _name(row: pd.Series) -> str:
+def name_of(row: pd.Series) -> str:
+    """Return what a row is called within its group: approach, backend, and the tuner if there is one."""
     names = [row["approach"], row["backend"]] + ([row["tuner"]] if row["tuner"] != "none" else [])
     return "/".join(map(str, names))
 
