@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.execute import budget
+from harness.execute.rings import outcomes_in_turns
 from harness.execute.schedule import Slot, schedule
 from harness.execute.session import Counts, Session
-from harness.execute.turns import launch_in_turns, pipes
 from harness.execute.view import View
 from harness.plan.cell import Cell
 from harness.stats.budget import Group, History, next_round
@@ -145,7 +145,7 @@ def _measured(halves: Sequence[Half], pair: Sequence[tuple[int, Turn]], view: Vi
         half = halves[turn.side]
         slots.append((half.session, Slot(turn.order, turn.block, half.cells[turn.cell.key], turn.block)))
     left = [(session, slot) for session, slot in slots if session.is_open(slot)]
-    if len(left) == 2 and all(session.knows_turns for session, _ in left):
+    if len(left) == 2 and all(session.knows_turns and session.is_prepared(slot.cell) for session, slot in left):
         _measure_in_turns(left)
     else:
         # What an interruption has left of a pair, or code from before there were turns.
@@ -154,16 +154,10 @@ def _measured(halves: Sequence[Half], pair: Sequence[tuple[int, Turn]], view: Vi
     return bool(left)
 
 
-def _measure_in_turns(slots: Sequence[tuple[Session, Slot]]) -> None:
-    with pipes(len(slots), seconds=TURNS_SECONDS, least=LEAST_TURNS) as ends:
-        calls = [session.call(slot, end, len(slots)) for (session, slot), end in zip(slots, ends, strict=True)]
-        if None in calls:
-            return
-        limit = max(slot.cell.protocol.time_limit_seconds for _, slot in slots)
-        outcomes = launch_in_turns(calls, time_limit_seconds=limit)
-    ring = [slot.order for _, slot in slots]
-    for place, outcome in sorted(outcomes.items()):
-        session, slot = slots[place]
+def _measure_in_turns(sides: Sequence[tuple[Session, Slot]]) -> None:
+    ring = [slot.order for _, slot in sides]
+    for place, outcome in sorted(outcomes_in_turns(sides, seconds=TURNS_SECONDS, least=LEAST_TURNS).items()):
+        session, slot = sides[place]
         session.take(slot, outcome, ring)
 
 

@@ -22,18 +22,16 @@ from harness.execute.imported import PACKAGE
 from harness.execute.instances import Call
 from harness.execute.launch import Outcome
 from harness.execute.preparation import Preparation, Prepared
+from harness.execute.rings import Rings
 from harness.execute.schedule import Slot, rings
 from harness.execute.stages import StageKeys, stage_keys
-from harness.execute.turns import knows_turns, launch_in_turns, pipes
+from harness.execute.turns import knows_turns
 from harness.execute.view import View
 from harness.plan import ceilings
 from harness.plan.cell import Cell
 from harness.plan.config import FAILED_INVOCATIONS
 from harness.results import record
 from harness.results.store import RunWriter
-
-#: Of a series in turns: so long on the slowest cell, if its protocol does not say longer, and no fewer.
-TURNS_SECONDS, LEAST_TURNS = 0.75, 3
 
 
 @dataclass(frozen=True)
@@ -92,9 +90,9 @@ class Session:
         self._view = view
         self._seed = seed
         self._baseline = dict(baseline or {})
-        self._rings = rings(cells, self._baseline, seed)
-        self._slot_count = sum(map(len, self._rings))
-        self._apart: set[str] = set()  # groups whose cells do not fit into memory together
+        self._scheduled = rings(cells, self._baseline, seed)
+        self._slot_count = sum(map(len, self._scheduled))
+        self._rings = Rings(self, view)
         self._after_block = after_block
         self._package = package
         self._steps_done = 0
@@ -144,13 +142,13 @@ class Session:
         return Counts(len(self._cells), len(done.failed), len(done.invoked) + len(done.scenarios), failed)
 
     def _measure_blocks(self) -> None:
-        for block, of_block in itertools.groupby(self._rings, key=lambda ring: ring[0].block):
+        for block, of_block in itertools.groupby(self._scheduled, key=lambda ring: ring[0].block):
             in_block = list(of_block)
             measured = []
             for ring in in_block:
                 for slot in ring:
                     self._step(f"block {slot.block + 1} {slot.cell.key}")
-                measured.append(self._measure_ring(ring))
+                measured.append(self._rings.measure(ring))
             for slot in itertools.chain.from_iterable(in_block):
                 self._measure_scenarios(slot.cell, slot.repetition)
             if any(measured):
@@ -162,12 +160,16 @@ class Session:
             while found := budget.next_slots(pool, self._done, self.is_closed, self._seed, self._slot_count):
                 more, slots = found
                 self._view.note(budget.line(pool, more))
-                self._measure_ring(slots)
+                self._rings.measure(slots)
                 self._after_block(more.block)
 
     def is_open(self, slot: Slot) -> bool:
         """Say whether a slot is to be measured: it is not yet, and its cell has not failed."""
         return (slot.cell.digest, slot.block) not in self._done.invoked and not self.is_closed(slot.cell)
+
+    def is_prepared(self, cell: Cell) -> bool:
+        """Say whether a cell has an artefact that can be measured."""
+        return cell.digest in self._artefacts
 
     def is_closed(self, cell: Cell) -> bool:
         """Say whether a cell is not measured any more."""
@@ -245,53 +247,17 @@ class Session:
 
     def measure(self, slot: Slot) -> None:
         """Measure one slot and write down what came of it."""
-        call = self.call(slot)
-        if call is not None:
-            self.take(slot, call.launch(slot.cell.protocol.time_limit_seconds))
+        if self.is_prepared(slot.cell):
+            self.take(slot, self.call(slot).launch(slot.cell.protocol.time_limit_seconds))
 
-    def _measure_ring(self, slots: Sequence[Slot]) -> bool:
-        """Measure what is left of some slots of a comparison group, in turns; say whether that was anything.
-
-        Where one of several fails, each is measured by itself, so that the failure is that of the cell which has it.
-        """
-        left = [slot for slot in slots if self.is_open(slot)]
-        together = [slot for slot in left if slot.cell.digest in self._artefacts]
-        fits = slots[0].cell.group not in self._apart and len(together) <= slots[0].cell.protocol.in_turns
-        if len(together) < 2 or not fits or not self.knows_turns:
-            for slot in left:
-                self._view.progress("measure", 0, 1, slot.cell.key)
-                self.measure(slot)
-            return bool(left)
-        with pipes(len(together), seconds=TURNS_SECONDS, least=LEAST_TURNS) as ends:
-            calls = [self.call(slot, end, len(together)) for slot, end in zip(together, ends, strict=True)]
-
-            def show(place: int) -> None:
-                self._view.progress("load", place + 1, len(calls), together[place].cell.key)
-
-            limit = slots[0].cell.protocol.time_limit_seconds
-            outcomes = launch_in_turns(calls, time_limit_seconds=limit, on_ready=show)
-        ring = [slot.order for slot in together]
-        for place, outcome in sorted(outcomes.items()):
-            if len(outcomes) == len(together):
-                self.take(together[place], outcome, ring)
-            else:
-                self._view.note(f"  {together[place].cell.key}: {outcome.status} in turns; each by itself")
-                if outcome.status == "oom":
-                    self._apart.add(together[place].cell.group)
-        for slot in filter(self.is_open, together):
-            self.measure(slot)
-        return True
-
-    def call(self, slot: Slot, turns: Mapping[str, Any] | None = None, sides: int = 1) -> Call | None:
-        """Return what an invocation is started with; None for a cell that has no artefact.
+    def call(self, slot: Slot, turns: Mapping[str, Any] | None = None, sides: int = 1) -> Call:
+        """Return what an invocation of a prepared cell is started with.
 
         Parameters
         ----------
         turns : its place among `sides` that are timed in turns (see :mod:`harness.execute.turns`).
         """
         cell = slot.cell
-        if cell.digest not in self._artefacts:
-            return None
         artefact, tokenised = self._artefacts[cell.digest]
         return self._children.call(
             "measure",
