@@ -56,6 +56,9 @@ def open_writer(
     """Return the writer and the records so far of the interrupted run of this plan, if there is one, else of a new."""
     unfinished = None if begin_anew else store.unfinished(place.results, header)
     if unfinished is None:
+        other = None if begin_anew else store.unfinished(place.results, header, any_code=True)
+        if other is not None:
+            view.note(f"run {other.stem} of this plan was begun with other code: it stays as it is; a new one begins")
         return store.RunWriter.create(place.results, header), []
     writer = store.RunWriter.resume(unfinished)
     lines = store.read_run(unfinished)

@@ -58,7 +58,7 @@ class Code:
     @property
     def header(self) -> dict[str, Any]:
         """Return what a run's header says of it."""
-        return {"version": self.version, "revision": self.revision, "dirty": self.dirty}
+        return {"version": self.version, "revision": self.revision, "dirty": self.dirty, "digest": self.digest()}
 
     def digest(self) -> str:
         """Return a digest of the source that children may run, which tells working copies apart as well."""

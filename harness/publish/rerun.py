@@ -209,7 +209,7 @@ def _code(then: Record, now: Record) -> str:
         revision = "an unknown revision" if code["revision"] is None else f"revision {code['revision'][:12]}"
         return f"{code['version']}, {revision}{' with uncommitted changes' if code['dirty'] else ''}"
 
-    if then == now and not now["dirty"]:
+    if name(then) == name(now) and not now["dirty"]:
         return f"The harness is that of then, {name(now)}."
     return f"The harness was {name(then)}; it is {name(now)}."
 

@@ -25,7 +25,8 @@ from harness.results.record import Record
 
 RUNS, HOSTS, ENVIRONMENTS, TABLES = "runs", "hosts", "environments", "tables"
 
-#: What of a header must be equal for a run to be gone on with; the cells and the seed fix the order of its invocations.
+#: What of a header must be equal for a run to be gone on with, beside the digest of the code that its children run; the
+#: cells and the seed fix the order of its invocations.
 PLAN_FIELDS = ("suite", "overrides", "host", "environments", "cells", "seed")
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -168,17 +169,22 @@ def is_complete(lines: list[Record]) -> bool:
     return any(line["type"] == "end" and line["status"] == "complete" for line in lines)
 
 
-def unfinished(root: Path, header: Record) -> Path | None:
+def unfinished(root: Path, header: Record, *, any_code: bool = False) -> Path | None:
     """Return the newest run that has the plan of `header` (see :data:`PLAN_FIELDS`) and is not complete.
 
     Files that cannot be read are passed over: they must not stand in the way of a new run.
+
+    Parameters
+    ----------
+    any_code : also one that other code has begun, whose figures would be mixed with those of this.
     """
     plan = _plan(header)
     for path in runs(root):
         # Most runs are of another plan, which their first line tells without a look at the rest.
         with contextlib.suppress(UserError, OSError), path.open("rb") as stream:
             first = _parse(stream.readline(), path, 1)
-            if _plan(first) == plan and not is_complete(read_run(path)):
+            same_code = any_code or _code(first) == _code(header)
+            if same_code and _plan(first) == plan and not is_complete(read_run(path)):
                 return path
     return None
 
@@ -188,6 +194,10 @@ def _plan(header: Record) -> list[Any]:
     compared = header.get("comparison") or {}
     names = (*PLAN_FIELDS, "rerun_of")
     return [*(header.get(name) for name in names), compared.get("id"), compared.get("side")]
+
+
+def _code(header: Record) -> Any:
+    return header["harness"].get("digest")
 
 
 def save_host(root: Path, fingerprint: str, host: Mapping[str, Any]) -> Path:

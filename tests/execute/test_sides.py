@@ -140,7 +140,8 @@ def test_the_code_of_a_revision_is_written_once_and_is_that_of_git(plan, known, 
     side = sides.resolve(sides.parse("rev:HEAD"), plan, known, place)
     repository = PACKAGE.parent
     head = subprocess.run(["git", "-C", str(repository), "rev-parse", "HEAD"], capture_output=True, text=True)
-    assert side.code.header | {"version": ""} == {"version": "", "revision": head.stdout.strip(), "dirty": False}
+    wanted = {"revision": head.stdout.strip(), "dirty": False, "digest": side.code.digest()}
+    assert side.code.header == wanted | {"version": side.code.version}
     committed = subprocess.run(
         ["git", "-C", str(repository), "show", "HEAD:harness/errors.py"], capture_output=True, check=True
     )

@@ -246,6 +246,18 @@ def test_a_run_of_another_plan_is_not_gone_on_with(tmp_path: Path, changed: dict
     assert store.unfinished(tmp_path, same) is not None
 
 
+def test_a_run_that_other_code_has_begun_is_not_gone_on_with(tmp_path: Path) -> None:
+    code = {"version": "0.1.0", "revision": "abc", "dirty": False}
+    begun = write(tmp_path, [sample_records.header(run="1", harness=code | {"digest": "d1"})])
+    own = sample_records.header(run="2", harness=code | {"digest": "d2", "dirty": True})
+    assert store.unfinished(tmp_path, own) is None
+    assert store.unfinished(tmp_path, sample_records.header(run="2", harness=code)) is None
+    assert store.unfinished(tmp_path, own, any_code=True) == begun
+    assert (
+        store.unfinished(tmp_path, sample_records.header(run="2", harness=own["harness"] | {"digest": "d1"})) == begun
+    )
+
+
 # --- hosts and environments
 
 
