@@ -298,7 +298,7 @@ class Session:
     def _measure_scenarios(self, cell: Cell, block: int) -> None:
         """Measure the protocol's scenarios after a block's invocations, which are paired and so stay close together."""
         protocol, digest = cell.protocol, cell.digest
-        if block >= protocol.scenario.blocks or digest not in self._artefacts or self.is_closed(cell):
+        if block >= protocol.scenario.blocks or not self.is_prepared(cell) or self.is_closed(cell):
             return
         artefact, tokenised = self._artefacts[digest]
         for name in protocol.scenarios:

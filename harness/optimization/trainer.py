@@ -16,17 +16,16 @@ from torch.ao.quantization import disable_observer
 from torch.utils.data import Subset
 from transformers.trainer_callback import CallbackHandler, DefaultFlowCallback, TrainerState
 
+from harness.approaches.training import freeze_at
 from harness.optimization.config import PREFIX, QuantizationConfig
 from harness.optimization.model import exactly, tuned
+from harness.plan.config import QatConfig
 from harness.tuning.errors import TuningError
 from harness.tuning.subject import Decided, Evaluated
 from harness.tuning.trials import Tuned
 
 #: What an evaluation says about itself and not about the model.
 _ABOUT_THE_RUN = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time", "jit_compilation_time")
-
-#: The share of QAT's steps after which ranges stand still.
-_FREEZE_AT = 0.75
 
 
 class NLPTrainer(transformers.Trainer):
@@ -142,8 +141,7 @@ class _Freeze(transformers.TrainerCallback):
     """Lets the ranges of fake quantizers stand still towards the end."""
 
     def on_step_begin(self, args: Any, state: Any, control: Any, model: Any = None, **keywords: Any) -> None:
-        # The first batch is always observed: before it there are no ranges to stand still.
-        if state.global_step == max(round(_FREEZE_AT * state.max_steps), 1):
+        if state.global_step == freeze_at(QatConfig(steps=state.max_steps)):
             model.apply(disable_observer)
 
 

@@ -37,15 +37,14 @@ def draw(frame: pd.DataFrame, heading: Heading, lower_is_better: Collection[str]
     ------
     UserError : a folder that cannot be written.
     """
-    groups = [part for part in parts(frame, heading) if part.rows["speedup"].notna().any()]
+    groups = [(part.title, _run(part)) for part in parts(frame, heading) if part.rows["speedup"].notna().any()]
     if not groups:
         return []
-    counts = [len(_cells(part)) for part in groups]
-    heights = [_AROUND + _LINE * count for count in counts]
+    heights = [_AROUND + _LINE * len(cells) for _, cells in groups]
     figure = Figure(figsize=(11, 0.7 + sum(heights)), layout="constrained")
     grid = figure.subplots(len(groups), 2, squeeze=False, sharey="row", height_ratios=heights)
-    for part, (speed, metric) in zip(groups, grid, strict=True):
-        _draw(part, speed, metric, lower_is_better)
+    for (title, cells), (speed, metric) in zip(groups, grid, strict=True):
+        _draw(title, cells, speed, metric, lower_is_better)
     figure.suptitle(f"{heading.suite}, run {heading.run}\n{heading.host}", fontsize="medium", parse_math=False)
     marks = [Line2D([], [], marker="o", linestyle="", color=colour) for colour in _COLOURS.values()]
     marks.append(Line2D([], [], marker="o", linestyle="", color="gray", markerfacecolor="white"))
@@ -55,13 +54,12 @@ def draw(frame: pd.DataFrame, heading: Heading, lower_is_better: Collection[str]
     return paths
 
 
-def _cells(part: Part) -> pd.DataFrame:
+def _run(part: Part) -> pd.DataFrame:
     """Return the rows that were run, or failed; not those that the plan left out."""
     return part.rows[~part.rows["status"].isin(("excluded", "unsupported"))]
 
 
-def _draw(part: Part, speed: Axes, metric: Axes, lower_is_better: Collection[str]) -> None:
-    cells = _cells(part)
+def _draw(title: str, cells: pd.DataFrame, speed: Axes, metric: Axes, lower_is_better: Collection[str]) -> None:
     names = cells["metric"].dropna()
     name = names.iloc[0] if len(names) else "metric"
     scale, unit = (100, "points") if name in PERCENT else (1, name)
@@ -87,7 +85,7 @@ def _draw(part: Part, speed: Axes, metric: Axes, lower_is_better: Collection[str
     speed.xaxis.set_minor_locator(NullLocator())
     speed.set_xticks(ratio_ticks(*speed.get_xlim()))
     speed.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
-    speed.set_title(part.title, loc="left", fontsize="small", parse_math=False)
+    speed.set_title(title, loc="left", fontsize="small", parse_math=False)
     speed.set_xlabel("speed-up over the baseline's p50, with its interval", fontsize="small")
     metric.set_xlabel(f"{name}: difference to the baseline, {unit}; grey: more than is allowed", fontsize="small")
     for axes in (speed, metric):
