@@ -22,19 +22,19 @@ ONE_CELL = ("suite=tiny", "approach=fp32", "backend=eager", "--pairs", str(PAIRS
 
 @pytest.fixture(scope="module")
 def codes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Return two working copies of this harness; the second's eager backend does every forward pass four times."""
+    """Return two working copies of this harness; the second's eager backend does every forward pass thirty times."""
     folders = [tmp_path_factory.mktemp(name) for name in ("plain", "slow")]
     for folder in folders:
         shutil.copytree(REPOSITORY / "harness", folder / "harness", ignore=shutil.ignore_patterns("__pycache__"))
     with (folders[1] / "harness" / "backends" / "eager.py").open("a") as stream:
         stream.write(
-            "\n\ndef _four_times(forward):\n"
+            "\n\ndef _thirty_times(forward):\n"
             "    def slow(self, inputs):\n"
-            "        for _ in range(3):\n"
+            "        for _ in range(29):\n"
             "            forward(self, inputs)\n"
             "        return forward(self, inputs)\n"
             "    return slow\n\n\n"
-            "Backend.forward = _four_times(Backend.forward)\n"
+            "Backend.forward = _thirty_times(Backend.forward)\n"
         )
     return folders
 
@@ -88,6 +88,7 @@ def test_a_comparison_survives_a_kill_and_shows_the_slower_code(project, cache, 
     (path,) = (project / "results" / "tables").glob(f"compare-{other[0]['run']}-with-*.csv")
     (row,) = csv.DictReader(path.open())
     assert row["accuracy_verdict"] == "bit-equal"
+    # A call of so small a model takes up to five times its best on a busy host; thirty passes are still more.
     assert float(row["b_latency_ms"]) > 1.8 * float(row["a_latency_ms"])
     # Two pairs decide nothing, however large the change.
     assert row["latency_verdict"] == "inconclusive" and finished.returncode == 0
