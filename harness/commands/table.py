@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.publish import table_picture, tables
-from harness.publish.rows import heading
+from harness.publish.heading import heading
 from harness.publish.rows import rows as rows_of
 from harness.results import store
 

@@ -8,24 +8,20 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from harness.errors import UserError
 from harness.plan import ceilings
-from harness.plan.cell import find_baseline
 from harness.plan.config import AXES
 from harness.publish import scenarios, tunings
 from harness.publish.numbers import stable
+from harness.publish.recorded import Planned, Record, Recorded, baseline_of, index, planned
 from harness.results import timings
-from harness.results.cells import GROUP
 from harness.results.cells import series as series_of
 from harness.stats import accuracy as accuracies
 from harness.stats import budget, estimate, pairs, verdict
-
-Record = Mapping[str, Any]
 
 #: Column -> its type when it is written: text, a count, a number (its unit ends its name) or a yes or no.
 COLUMNS: dict[str, str] = {
@@ -53,46 +49,6 @@ COLUMNS: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Heading:
-    """What stands above a table: which run, of which suite, where, with how many blocks, compared with what."""
-
-    run: str
-    suite: str
-    host: str
-    blocks: str
-    baseline: str
-
-
-@dataclass
-class _Run:
-    """The records of a run, by what they are about."""
-
-    header: Record
-    datasets: dict[str, Record] = field(default_factory=dict)
-    prepared: dict[str, Record] = field(default_factory=dict)
-    accuracy: dict[str, Record] = field(default_factory=dict)
-    invocations: dict[str, dict[int, Record]] = field(default_factory=lambda: defaultdict(dict))
-    failures: dict[str, list[verdict.Failed]] = field(default_factory=lambda: defaultdict(list))
-    scenarios: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
-    failed_scenarios: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
-    trials: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
-
-
-@dataclass(frozen=True)
-class _Cell:
-    """A planned cell with its configs, and its baseline where the group has exactly one."""
-
-    key: str
-    digest: str
-    labels: dict[str, str]
-    configs: dict[str, Mapping[str, Any]]
-
-    @property
-    def group(self) -> tuple[str, ...]:
-        return tuple(self.labels[axis] for axis in GROUP)
-
-
 def rows(records: Iterable[Record]) -> pd.DataFrame:
     """Return one row for each cell of a run, and one for each that is excluded or unsupported.
 
@@ -105,9 +61,9 @@ def rows(records: Iterable[Record]) -> pd.DataFrame:
     ------
     UserError : the records hold no header, or predictions without their references.
     """
-    run = _index(records)
-    cells = _cells(run.header)
-    found = [_row(run, cell, _baseline(run.header, cell, cells)) for cell in cells]
+    run = index(records)
+    cells = planned(run.header)
+    found = [_row(run, cell, baseline_of(run.header, cell, cells)) for cell in cells]
     found += [_left_out(run.header, entry) for entry in run.header["excluded"]]
     more = scenarios.COLUMNS if run.scenarios or run.failed_scenarios else {}
     return as_frame(found, {**COLUMNS, **more, **(tunings.COLUMNS if run.trials else {})})
@@ -121,76 +77,6 @@ def as_frame(found: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> 
     return frame.astype(dict.fromkeys(numbers, float))
 
 
-def heading(records: Iterable[Record], host: str | None = None) -> Heading:
-    """Return what stands above the table of a run; `host` is a line on the machine, else its fingerprint is shown."""
-    run = _index(records)
-    cells = _cells(run.header)
-    wanted = sorted({cell.configs["protocol"]["blocks"] for cell in cells})
-    measured = [len(run.invocations[cell.digest]) for cell in cells]
-    blocks = " or ".join(map(str, wanted)) or "0"
-    done = f"{sum(measured)} invocations in {blocks} block{'' if blocks == '1' else 's'}"
-    protocols = [cell.configs["protocol"] for cell in cells]
-    if any(
-        count > protocol["blocks"] and protocol.get("target_half_width") is not None
-        for count, protocol in zip(measured, protocols, strict=True)
-    ):
-        done += " and more where speed-ups were known least"
-    suite = run.header["suite"]
-    return Heading(
-        run=run.header["run"],
-        suite=f"{suite['name']} v{suite['version']}",
-        host=host or f"host {run.header['host']}",
-        blocks=done,
-        baseline=", ".join(f"{axis}={label}" for axis, label in run.header["baseline"].items()),
-    )
-
-
-def _index(records: Iterable[Record]) -> _Run:
-    run: _Run | None = None
-    for record in records:
-        kind = record["type"]
-        if kind == "header":
-            run = run or _Run(record)
-        elif run is None:
-            break
-        elif kind == "dataset":
-            run.datasets[record["tokenised"]] = record
-        elif kind in ("prepared", "accuracy"):
-            getattr(run, kind)[record["cell_digest"]] = record
-        elif kind == "invocation":
-            run.invocations[record["cell_digest"]][record["block"]] = record
-        elif kind == "trial":
-            run.trials[record["cell_digest"]].append(record)
-        elif kind == "scenario":
-            run.scenarios[record["cell_digest"]].append(record)
-        elif kind == "failure" and "scenario" in record:
-            # What was measured otherwise stands.
-            run.failed_scenarios[record["cell_digest"]].append(record)
-        elif kind == "failure":
-            failed = verdict.Failed(record["kind"], record["message"], record["stage"], record["block"])
-            run.failures[record["cell_digest"]].append(failed)
-    if run is None:
-        raise UserError("the records of a run begin with its header, and these do not; want a file of results/runs")
-    return run
-
-
-def _cells(header: Record) -> list[_Cell]:
-    options = {option["digest"]: option for option in header["options"]}
-    cells = []
-    for entry in header["cells"]:
-        configs = {options[one]["axis"]: options[one]["config"] for one in entry["options"]}
-        labels = dict(zip(AXES, entry["labels"], strict=True))
-        cells.append(_Cell(entry["key"], entry["digest"], labels, configs))
-    return cells
-
-
-def _baseline(header: Record, cell: _Cell, cells: Sequence[_Cell]) -> _Cell | None:
-    """Return the one cell of the group that the suite's baseline names, by label or else by the option's name."""
-    wanted: Mapping[str, str] = header["baseline"]
-    group = [one for one in cells if one.group == cell.group]
-    return find_baseline(group, wanted, lambda one, axis: (one.labels[axis], one.configs[axis]["name"]))
-
-
 def _left_out(header: Record, entry: Record) -> dict[str, Any]:
     status = verdict.left_out(entry["kind"], entry["because"])
     labels = dict(zip(AXES, entry.get("labels") or entry["key"].split("/"), strict=False))
@@ -200,7 +86,7 @@ def _left_out(header: Record, entry: Record) -> dict[str, Any]:
     return {**labels, "status": status.name, "reason": status.reason, "cell_key": entry["key"], "run": header["run"]}
 
 
-def _row(run: _Run, cell: _Cell, baseline: _Cell | None) -> dict[str, Any]:
+def _row(run: Recorded, cell: Planned, baseline: Planned | None) -> dict[str, Any]:
     backend, protocol = cell.configs["backend"], cell.configs["protocol"]
     host = ceilings.label(cell.labels["host"], cell.configs["host"].get("isa"))
     row: dict[str, Any] = {**cell.labels, "cell_key": cell.key, "cell_digest": cell.digest, "run": run.header["run"]}
@@ -244,7 +130,7 @@ def _row(run: _Run, cell: _Cell, baseline: _Cell | None) -> dict[str, Any]:
     return row
 
 
-def _accuracy(run: _Run, cell: _Cell, baseline: _Cell | None, notes: list[str]) -> dict[str, Any]:
+def _accuracy(run: Recorded, cell: Planned, baseline: Planned | None, notes: list[str]) -> dict[str, Any]:
     """Return the metric and, beside a baseline that was evaluated on the same rows, the difference and criterion."""
     mine, protocol = run.accuracy[cell.digest], cell.configs["protocol"]
     metric = mine["metric"]
@@ -284,7 +170,7 @@ def _accuracy(run: _Run, cell: _Cell, baseline: _Cell | None, notes: list[str]) 
     return row | {"criterion": held.state, "criterion_within": held.within, "criterion_allowed": held.allowed}
 
 
-def _references(run: _Run, mine: Record) -> Sequence[float]:
+def _references(run: Recorded, mine: Record) -> Sequence[float]:
     """Return the true values of the rows that were evaluated: the first of the split, or all."""
     dataset = run.datasets.get(mine["tokenised"])
     there = dataset["references"][: mine["rows"]] if dataset else []
@@ -297,7 +183,7 @@ def _references(run: _Run, mine: Record) -> Sequence[float]:
     return there
 
 
-def _speed(run: _Run, cell: _Cell, baseline: _Cell | None) -> dict[str, Any]:
+def _speed(run: Recorded, cell: Planned, baseline: Planned | None) -> dict[str, Any]:
     """Return latency, throughput, memory and, beside a baseline, the speed-up paired within blocks."""
     invocations = run.invocations[cell.digest]
     if not invocations:

@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from harness.publish.columns import PERCENT
+from harness.publish.heading import Heading
 from harness.publish.numbers import is_known
 from harness.publish.pictures import ratio_ticks, save
-from harness.publish.rows import Heading
 from harness.publish.tables import Part, name_of, parts
 
 _COLOURS = {"baseline": "black", "met": "tab:green", "undecided": "tab:orange", "failed": "tab:red"}
@@ -30,7 +30,7 @@ def draw(frame: pd.DataFrame, heading: Heading, lower_is_better: Collection[str]
 
     Parameters
     ----------
-    frame, heading : as :func:`harness.publish.rows.rows` and :func:`~harness.publish.rows.heading` make them.
+    frame, heading : as :func:`harness.publish.rows.rows` and :func:`~harness.publish.heading.heading` make them.
     lower_is_better : the metrics of which a lower value is better.
 
     Raises

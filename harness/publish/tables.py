@@ -20,8 +20,10 @@ from harness.errors import UserError
 from harness.plan.ceilings import CEILING
 from harness.publish import scenarios, tunings
 from harness.publish.columns import PERCENT, WIDE, fields, fit, lay_out
+from harness.publish.heading import Heading
 from harness.publish.numbers import decimals, ends, is_known, number
-from harness.publish.rows import COLUMNS, GROUP, Heading
+from harness.publish.rows import COLUMNS
+from harness.results.cells import GROUP
 
 #: Below so many iterations, the slowest hundredth is a single one.
 _ITERATIONS_FOR_P99 = 100
@@ -46,7 +48,7 @@ def show(frame: pd.DataFrame, heading: Heading, console: Console) -> None:
 
     Parameters
     ----------
-    frame, heading : as :func:`harness.publish.rows.rows` and :func:`~harness.publish.rows.heading` make them.
+    frame, heading : as :func:`harness.publish.rows.rows` and :func:`~harness.publish.heading.heading` make them.
     """
     # Text is never read as markup: a label may hold square brackets.
     for line in (f"{heading.suite}, run {heading.run}", f"{heading.host}; {heading.blocks}"):

@@ -10,7 +10,8 @@ from harness.plan.config import ProtocolConfig
 from harness.plan.suite import Gate
 from harness.publish import tables
 from harness.publish.gates import judge
-from harness.publish.rows import heading, rows
+from harness.publish.heading import heading
+from harness.publish.rows import rows
 from tests.publish.sample_run import SampleRun
 
 KERNELS = {"oneDNN matmul gemm:jit u8xs8": 38, "ATen avx2": 1, "MKL SGEMM unknown": 1}

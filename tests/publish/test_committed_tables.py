@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.publish import tables
-from harness.publish.rows import heading
+from harness.publish.heading import heading
 from harness.publish.rows import rows as rows_of
 from harness.results import store
 

@@ -8,7 +8,8 @@ from sample_run import LOCK, RUN, SampleRun, quickstart
 
 from harness.errors import UserError
 from harness.plan.config import ProtocolConfig
-from harness.publish.rows import COLUMNS, heading, rows
+from harness.publish.heading import heading
+from harness.publish.rows import COLUMNS, rows
 from harness.stats.accuracy import tango_interval
 
 QUARTER = [10.0, 10.4, 9.9, 10.1]

@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from harness.publish import scenarios, tables
-from harness.publish.rows import COLUMNS, heading
+from harness.publish.heading import heading
+from harness.publish.rows import COLUMNS
 from harness.publish.rows import rows as rows_of
 from harness.results import record
 from tests.publish.sample_run import SampleRun

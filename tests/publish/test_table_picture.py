@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from harness.plan.config import ProtocolConfig
 from harness.publish import table_picture
-from harness.publish.rows import heading, rows
+from harness.publish.heading import heading
+from harness.publish.rows import rows
 from tests.publish.sample_run import SampleRun, quickstart
 
 

@@ -13,7 +13,8 @@ from sample_run import RUN, SampleRun, quickstart
 from harness.errors import UserError
 from harness.plan.config import ProtocolConfig
 from harness.publish import tables
-from harness.publish.rows import COLUMNS, heading, rows
+from harness.publish.heading import heading
+from harness.publish.rows import COLUMNS, rows
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+\.\d+x?(?![\w.])")
 

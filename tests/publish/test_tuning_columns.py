@@ -10,7 +10,8 @@ from rich.console import Console
 from sample_run import ROWS, SampleRun
 
 from harness.publish import tables, tunings
-from harness.publish.rows import COLUMNS, heading
+from harness.publish.heading import heading
+from harness.publish.rows import COLUMNS
 from harness.publish.rows import rows as rows_of
 from harness.results import record
 

@@ -1,0 +1,99 @@
+"""The records of one run by what they are about, and its planned cells with their configs and baselines."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import UserError
+from harness.plan.cell import find_baseline
+from harness.plan.config import AXES
+from harness.results.cells import GROUP
+from harness.stats import verdict
+
+Record = Mapping[str, Any]
+
+
+@dataclass
+class Recorded:
+    """The records of a run, by what they are about."""
+
+    header: Record
+    datasets: dict[str, Record] = field(default_factory=dict)
+    prepared: dict[str, Record] = field(default_factory=dict)
+    accuracy: dict[str, Record] = field(default_factory=dict)
+    invocations: dict[str, dict[int, Record]] = field(default_factory=lambda: defaultdict(dict))
+    failures: dict[str, list[verdict.Failed]] = field(default_factory=lambda: defaultdict(list))
+    scenarios: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    failed_scenarios: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    trials: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A planned cell: its key and digest, and the label and the config of each axis."""
+
+    key: str
+    digest: str
+    labels: dict[str, str]
+    configs: dict[str, Mapping[str, Any]]
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """The labels of the axes within which cells are compared."""
+        return tuple(self.labels[axis] for axis in GROUP)
+
+
+def index(records: Iterable[Record]) -> Recorded:
+    """Return the records of one run by what they are about.
+
+    Raises
+    ------
+    UserError : the first of them is no header.
+    """
+    run: Recorded | None = None
+    for record in records:
+        kind = record["type"]
+        if kind == "header":
+            run = run or Recorded(record)
+        elif run is None:
+            break
+        elif kind == "dataset":
+            run.datasets[record["tokenised"]] = record
+        elif kind in ("prepared", "accuracy"):
+            getattr(run, kind)[record["cell_digest"]] = record
+        elif kind == "invocation":
+            run.invocations[record["cell_digest"]][record["block"]] = record
+        elif kind == "trial":
+            run.trials[record["cell_digest"]].append(record)
+        elif kind == "scenario":
+            run.scenarios[record["cell_digest"]].append(record)
+        elif kind == "failure" and "scenario" in record:
+            # What was measured otherwise stands.
+            run.failed_scenarios[record["cell_digest"]].append(record)
+        elif kind == "failure":
+            failed = verdict.Failed(record["kind"], record["message"], record["stage"], record["block"])
+            run.failures[record["cell_digest"]].append(failed)
+    if run is None:
+        raise UserError("the records of a run begin with its header, and these do not; want a file of results/runs")
+    return run
+
+
+def planned(header: Record) -> list[Planned]:
+    """Return the cells that a run set out to measure, in its order."""
+    options = {option["digest"]: option for option in header["options"]}
+    cells = []
+    for entry in header["cells"]:
+        configs = {options[one]["axis"]: options[one]["config"] for one in entry["options"]}
+        labels = dict(zip(AXES, entry["labels"], strict=True))
+        cells.append(Planned(entry["key"], entry["digest"], labels, configs))
+    return cells
+
+
+def baseline_of(header: Record, cell: Planned, cells: Sequence[Planned]) -> Planned | None:
+    """Return the one cell of the group that the suite's baseline names, by label or else by the option's name."""
+    wanted: Mapping[str, str] = header["baseline"]
+    group = [one for one in cells if one.group == cell.group]
+    return find_baseline(group, wanted, lambda one, axis: (one.labels[axis], one.configs[axis]["name"]))
