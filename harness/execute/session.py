@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import StageError, UserError
+from harness.errors import StageError
 from harness.execute import budget, scenarios
 from harness.execute.artefacts import Artefact
-from harness.execute.child import ChildError, Children, require_ok
+from harness.execute.child import Children, require_ok
 from harness.execute.done import Done
 from harness.execute.imported import PACKAGE
 from harness.execute.instances import Call
 from harness.execute.launch import Outcome
+from harness.execute.ledger import Ledger
 from harness.execute.preparation import Preparation, Prepared
 from harness.execute.rings import Rings
 from harness.execute.schedule import Slot, rings
@@ -80,8 +81,7 @@ class Session:
         baseline: Mapping[str, str] | None = None,
     ):
         self._cells = cells
-        self._writer = writer
-        self._done = done
+        self._ledger = Ledger(writer, done, view)
         self._children = children
         self._preparation = preparation
         self._locks = dict(locks)
@@ -101,12 +101,12 @@ class Session:
     @property
     def done(self) -> Done:
         """What the run's records hold by now."""
-        return self._done
+        return self._ledger.done
 
     @property
     def path(self) -> Path:
         """The file of the run's records."""
-        return self._writer.path
+        return self._ledger.path
 
     def run(self) -> Counts:
         """Prepare, evaluate and measure what is left; return what the run now holds.
@@ -115,7 +115,7 @@ class Session:
         """
         start = time.monotonic()
         steps = 2 * len(self._cells) + self._slot_count
-        self._view.begin(f"run {self._writer.run}: {len(self._cells)} cells, {self._slot_count} invocations", steps)
+        self._view.begin(f"run {self._ledger.run}: {len(self._cells)} cells, {self._slot_count} invocations", steps)
         try:
             self.prepare()
             self._measure_blocks()
@@ -132,12 +132,12 @@ class Session:
 
     def end(self, status: str, seconds: float) -> Counts:
         """Write down that this session has ended and return what the run now holds."""
-        self._write(record.end(status, self.counts().to_dict(), seconds))
+        self._ledger.append(record.end(status, self.counts().to_dict(), seconds))
         return self.counts()
 
     def counts(self) -> Counts:
         """Return how much of the run there is by now."""
-        done = self._done
+        done = self.done
         failed = done.failed_invocations.total() + done.failed_scenarios.total()
         return Counts(len(self._cells), len(done.failed), len(done.invoked) + len(done.scenarios), failed)
 
@@ -157,7 +157,7 @@ class Session:
     def _spend_budgets(self) -> None:
         """Measure further blocks where speed-ups are known least, as far as a protocol names a target and a budget."""
         for pool in budget.pools(self._cells, self._baseline):
-            while found := budget.next_slots(pool, self._done, self.is_closed, self._seed, self._slot_count):
+            while found := budget.next_slots(pool, self.done, self.is_closed, self._seed, self._slot_count):
                 more, slots = found
                 self._view.note(budget.line(pool, more))
                 self._rings.measure(slots)
@@ -165,7 +165,7 @@ class Session:
 
     def is_open(self, slot: Slot) -> bool:
         """Say whether a slot is to be measured: it is not yet, and its cell has not failed."""
-        return (slot.cell.digest, slot.block) not in self._done.invoked and not self.is_closed(slot.cell)
+        return (slot.cell.digest, slot.block) not in self.done.invoked and not self.is_closed(slot.cell)
 
     def is_prepared(self, cell: Cell) -> bool:
         """Say whether a cell has an artefact that can be measured."""
@@ -174,12 +174,12 @@ class Session:
     def is_closed(self, cell: Cell) -> bool:
         """Say whether a cell is not measured any more."""
         digest = cell.digest
-        return digest in self._done.failed or self._done.failed_invocations[digest] >= FAILED_INVOCATIONS
+        return digest in self.done.failed or self.done.failed_invocations[digest] >= FAILED_INVOCATIONS
 
     def _prepare(self, cell: Cell) -> None:
         """Bring one cell to an artefact and an accuracy, or to a failure record."""
         self._step(f"prepare {cell.key}")
-        if cell.digest in self._done.failed:
+        if cell.digest in self.done.failed:
             self._step("")
             return
         stage = "environment"
@@ -193,48 +193,23 @@ class Session:
             keys = stage_keys(
                 cell, locks=self._locks, host=self._host, cores=cores, contents=contents, package=self._package
             )
-            prepared = self._preparation.prepare(cell, keys, lambda trial: self._record_trial(cell, trial))
+            prepared = self._preparation.prepare(cell, keys, lambda trial: self._ledger.trial(cell, trial))
             for trial in prepared.trials:
-                self._record_trial(cell, trial)
+                self._ledger.trial(cell, trial)
             self._artefacts[cell.digest] = (prepared.artefact, prepared.tokenised)
-            self._record_prepared(cell, prepared)
+            self._ledger.prepared(cell, prepared)
             stage = "evaluate"
             self._step(f"evaluate {cell.key}")
             self._record_accuracy(cell, keys, prepared)
         except StageError as error:
-            self._fail(cell, stage, error, None)
-
-    def _record_prepared(self, cell: Cell, prepared: Prepared) -> None:
-        tokenised = prepared.tokenised
-        if tokenised.key not in self._done.datasets:
-            self._write(record.dataset(task=cell.labels[1], tokenised=tokenised.key, **_dataset_fields(tokenised)))
-        if cell.digest not in self._done.prepared:
-            self._write(
-                record.prepared(
-                    cell=cell.key,
-                    cell_digest=cell.digest,
-                    artefact=prepared.artefact.key,
-                    size_bytes=prepared.artefact.size_bytes,
-                    seconds=prepared.seconds,
-                    reused=prepared.artefact.reused,
-                    stages=prepared.stages,
-                    provenance=prepared.provenance,
-                )
-            )
-
-    def _record_trial(self, cell: Cell, trial: Mapping[str, Any]) -> None:
-        """Write a trial down unless it is; a tuning that goes on, or that was at hand, tells its old ones again."""
-        if (cell.digest, trial.get("index")) in self._done.trials:
-            return
-        self._write_result(record.trial, cell, **trial)
-        self._view.trial(cell.key, trial)
+            self._ledger.failure(cell, stage, error)
 
     def _record_accuracy(self, cell: Cell, keys: StageKeys, prepared: Prepared) -> None:
-        if cell.digest in self._done.evaluated:
+        if cell.digest in self.done.evaluated:
             return
         accuracy = self._preparation.evaluate(cell, keys, prepared)
         ceilings.require_held(cell, accuracy.values["executed"]["kernels"])
-        self._write_result(
+        self._ledger.result(
             record.accuracy,
             cell,
             artefact=prepared.artefact.key,
@@ -278,7 +253,7 @@ class Session:
         cell = slot.cell
         try:
             require_ok(outcome)
-            self._write_result(
+            self._ledger.result(
                 record.invocation,
                 cell,
                 artefact=self._artefacts[cell.digest][0].key,
@@ -293,7 +268,7 @@ class Session:
                 **outcome.values,
             )
         except StageError as error:
-            self._fail(cell, "measure", error, slot.block)
+            self._ledger.failure(cell, "measure", error, slot.block)
 
     def _measure_scenarios(self, cell: Cell, block: int) -> None:
         """Measure the protocol's scenarios after a block's invocations, which are paired and so stay close together."""
@@ -302,53 +277,18 @@ class Session:
             return
         artefact, tokenised = self._artefacts[digest]
         for name in protocol.scenarios:
-            failed = self._done.failed_scenarios[digest, name]
-            if (digest, block, name) in self._done.scenarios or failed >= FAILED_INVOCATIONS:
+            failed = self.done.failed_scenarios[digest, name]
+            if (digest, block, name) in self.done.scenarios or failed >= FAILED_INVOCATIONS:
                 continue
             self._view.progress("scenario", 0, 1, f"{name} of {cell.key}")
             try:
                 what = scenarios.Measured(artefact.path, tokenised.path, block)
                 values = scenarios.measure(self._children, cell, name, what)
-                self._write_result(record.scenario, cell, artefact=artefact.key, block=block, scenario=name, **values)
+                self._ledger.result(record.scenario, cell, artefact=artefact.key, block=block, scenario=name, **values)
                 self._view.note(f"  {cell.key}: {scenarios.line(name, values)}")
             except StageError as error:
-                self._fail(cell, "scenario", error, block, name)
-
-    def _fail(self, cell: Cell, stage: str, error: StageError, block: int | None, scenario: str | None = None) -> None:
-        tail = error.log_tail if isinstance(error, ChildError) else ""
-        self._write(
-            record.failure(
-                cell=cell.key,
-                cell_digest=cell.digest,
-                stage=stage,
-                kind=error.kind,
-                message=error.message,
-                block=block,
-                log_tail=tail,
-                scenario=scenario,
-            )
-        )
-        self._view.note(f"  {cell.key}: failed({error.kind}) in {stage}: {error.message}")
-
-    def _write(self, line: Mapping[str, Any]) -> None:
-        try:
-            self._writer.append(line)
-        except StageError as error:
-            # Nothing more can be recorded, so nothing more is run; what is on the disk stands and can be gone on with.
-            raise UserError(f"{self.path}: {error.message}; make room, and the same command goes on") from error
-        self._done.add(line)
-
-    def _write_result(self, make: Callable[..., dict[str, Any]], cell: Cell, **fields: Any) -> None:
-        """Write what a child has returned; ``protocol`` when it does not fit the record."""
-        try:
-            self._write(make(cell=cell.key, cell_digest=cell.digest, **fields))
-        except (TypeError, ValueError) as error:
-            raise StageError("protocol", f"the child's result does not fit its record: {error}") from error
+                self._ledger.failure(cell, "scenario", error, block, name)
 
     def _step(self, what: str) -> None:
         self._view.step(self._steps_done, what)
         self._steps_done += 1
-
-
-def _dataset_fields(tokenised: Artefact) -> dict[str, Any]:
-    return {name: tokenised.result.get(name) for name in ("rows", "fingerprints", "labels", "references")}

@@ -8,18 +8,18 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.errors import StageError, UserError, nearest
+from harness.errors import UserError, nearest
+from harness.results import files
 from harness.results import record as records
 from harness.results.record import Record
 
@@ -28,8 +28,6 @@ RUNS, HOSTS, ENVIRONMENTS, TABLES = "runs", "hosts", "environments", "tables"
 #: What of a header must be equal for a run to be gone on with, beside the digest of the code that its children run; the
 #: cells and the seed fix the order of its invocations.
 PLAN_FIELDS = ("suite", "overrides", "host", "environments", "cells", "seed")
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def new_run(suite: str) -> str:
@@ -60,8 +58,8 @@ class RunWriter:
         UserError : there is such a run, or the folder cannot be written.
         """
         path = root / RUNS / f"{header['run']}.jsonl"
-        with _named_errors(path):
-            descriptor = _publish(path, records.encode(header))
+        with files.named_errors(path):
+            descriptor = files.publish(path, records.encode(header))
         if descriptor is None:
             raise UserError(f"{path}: there is already such a run")
         return cls(path, descriptor)
@@ -74,7 +72,7 @@ class RunWriter:
         ------
         UserError : another process writes it, or it is damaged, or it cannot be written.
         """
-        with _named_errors(path), contextlib.ExitStack() as undo:
+        with files.named_errors(path), contextlib.ExitStack() as undo:
             descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
             undo.callback(os.close, descriptor)
             try:
@@ -103,11 +101,11 @@ class RunWriter:
         UserError : the file cannot be written for another reason.
         """
         line = records.encode(dict(record))
-        with _named_errors(self.path):
+        with files.named_errors(self.path):
             try:
                 # Mends an earlier append that was interrupted, or that could not be undone.
                 os.ftruncate(self._descriptor, self._end)
-                _write(self._descriptor, line)
+                files.write(self._descriptor, line)
             except OSError:
                 with contextlib.suppress(OSError):
                     os.ftruncate(self._descriptor, self._end)
@@ -204,7 +202,7 @@ def save_host(root: Path, fingerprint: str, host: Mapping[str, Any]) -> Path:
     """Store a host's description once, under its fingerprint, and return its file; an older one stays as it is."""
     content = {"fingerprint": fingerprint, "host": host}
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
-    return _save(root / HOSTS / f"{_file_name(fingerprint)}.json", text)
+    return files.save(root / HOSTS / f"{_file_name(fingerprint)}.json", text)
 
 
 def read_host(root: Path, fingerprint: str) -> dict[str, Any] | None:
@@ -231,7 +229,7 @@ def environment_file(root: Path, name: str, lock_hash: str) -> Path:
 
 def save_environment(root: Path, name: str, lock_hash: str, lock_text: str) -> Path:
     """Store an environment's lock once, under its name and hash, and return its file; an older one stays as it is."""
-    return _save(environment_file(root, name, lock_hash), lock_text)
+    return files.save(environment_file(root, name, lock_hash), lock_text)
 
 
 def _decode(line: bytes, path: Path, number: int) -> Record:
@@ -270,58 +268,6 @@ def _complete_lines(path: Path) -> list[bytes]:
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     return content.split(b"\n")[:-1]
-
-
-def _save(path: Path, text: str) -> Path:
-    if not path.exists():
-        with _named_errors(path):
-            descriptor = _publish(path, text.encode())
-            if descriptor is not None:
-                os.close(descriptor)
-    return path
-
-
-def _publish(path: Path, content: bytes) -> int | None:
-    """Make a new file that appears whole or not at all; return its locked descriptor, None if it is there already."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as undo:
-        folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-        undo.callback(os.close, folder)
-        # With the folder locked one temporary name is enough, and what a killed process left there is used again.
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        if path.exists():
-            return None
-        temporary = path.parent / ".new"
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        failed = undo.enter_context(contextlib.ExitStack())
-        failed.callback(os.close, descriptor)
-        failed.callback(temporary.unlink, missing_ok=True)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        _write(descriptor, content)
-        temporary.rename(path)
-        os.fsync(folder)
-        failed.pop_all()
-    return descriptor
-
-
-def _write(descriptor: int, content: bytes) -> None:
-    """Write everything and wait until it is on the disk."""
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
-    os.fsync(descriptor)
-
-
-@contextlib.contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
-    """Give the operating system's errors the form of ours."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            hint = "free some space, then the same command goes on where this one stopped"
-            raise StageError("disk_full", f"{path}: {error.strerror}; {hint}") from error
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _file_name(text: str) -> str:

@@ -1,0 +1,78 @@
+"""Files that appear whole or not at all, and are on the disk when their writer says so."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.errors import StageError, UserError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def publish(path: Path, content: bytes) -> int | None:
+    """Make a new file that appears whole or not at all; return its locked descriptor, None if it is there already."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as undo:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        undo.callback(os.close, folder)
+        # With the folder locked one temporary name is enough, and what a killed process left there is used again.
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if path.exists():
+            return None
+        temporary = path.parent / ".new"
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        failed = undo.enter_context(contextlib.ExitStack())
+        failed.callback(os.close, descriptor)
+        failed.callback(temporary.unlink, missing_ok=True)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        write(descriptor, content)
+        temporary.rename(path)
+        os.fsync(folder)
+        failed.pop_all()
+    return descriptor
+
+
+def write(descriptor: int, content: bytes) -> None:
+    """Write everything and wait until it is on the disk."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    os.fsync(descriptor)
+
+
+@contextlib.contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Give the operating system's errors the form of ours.
+
+    Raises
+    ------
+    StageError : ``disk_full``.
+    UserError : the file cannot be written for another reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            hint = "free some space, then the same command goes on where this one stopped"
+            raise StageError("disk_full", f"{path}: {error.strerror}; {hint}") from error
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def save(path: Path, text: str) -> Path:
+    """Write a file unless it is there, and return it.
+
+    Raises
+    ------
+    StageError, UserError : as :func:`named_errors`.
+    """
+    if not path.exists():
+        with named_errors(path):
+            descriptor = publish(path, text.encode())
+            if descriptor is not None:
+                os.close(descriptor)
+    return path
