@@ -49,7 +49,8 @@ def quantize(
         whose first item is one of these. Exactly ``sampling_size`` rows of them are used.
     evaluate : given a model, returns its metric, or metrics by name. As a generator that yields for each batch the
         scores of its rows by name, of which the metric is the mean, it is ended as soon as the outcome is decided.
-    train : fine-tunes the model it is given in place; QuantizationAwareTraining needs it.
+    train : fine-tunes the model it is given in place; QuantizationAwareTraining needs it. The model stays in evaluation
+        mode meanwhile: it trains without dropout, and without renewing the statistics of normalisations.
     watch : told each trial when it has ended.
 
     Raises
@@ -157,10 +158,11 @@ def _prepared(
         return original, calibrate(original, batches)
     if train is None:
         raise TuningError(f"approach={config.approach}: want train, a function that fine-tunes the model it is given")
-    from harness.optimization.qat import fake_quantized, trained
+    from harness.optimization.qat import fake_quantized, trained, without_dropout
 
     prepared = fake_quantized(original)
-    train(prepared)
+    with without_dropout(prepared):
+        train(prepared)
     return trained(prepared, batches)
 
 

@@ -40,8 +40,8 @@ class NLPTrainer(transformers.Trainer):
         """Return the trainer's model in INT8, the best that keeps the metrics of :meth:`evaluate`.
 
         The trainer's own model stays as it is. Calibration sees the first ``sampling_size`` rows of the training set,
-        in their order; QuantizationAwareTraining trains with this trainer's arguments and training set. What is
-        returned when nothing keeps the metrics is said at :func:`harness.optimization.quantize`.
+        in their order; QuantizationAwareTraining trains with this trainer's arguments and training set, without
+        dropout. What is returned when nothing keeps the metrics is said at :func:`harness.optimization.quantize`.
 
         Raises
         ------

@@ -31,11 +31,12 @@ class Noting(torch.nn.Module):
         sizes = [INPUTS, 32, 32, 3]
         layers = [torch.nn.Linear(sizes[i], sizes[i + 1]) for i in range(LAYERS)]
         self.layers = torch.nn.Sequential(layers[0], torch.nn.ReLU(), layers[1], torch.nn.ReLU(), layers[2])
+        self.dropout = 0.5
         self.first: list[float] = []
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.first.extend(x[:, 0].tolist())
-        return self.layers(x)
+        return torch.nn.functional.dropout(self.layers(x), self.dropout, self.training)
 
 
 def everything(folder: Path) -> dict[str, Any]:
@@ -119,6 +120,8 @@ def everything(folder: Path) -> dict[str, Any]:
     found["own objective"] = told(quantize(network, own, loader, number))
 
     def train(model: torch.nn.Module) -> None:
+        model.train()
+        found["drops"] = not torch.equal(model(inputs), model(inputs))
         optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
         for batch, _ in loader:
             model(batch).square().mean().backward()
@@ -131,6 +134,7 @@ def everything(folder: Path) -> dict[str, Any]:
     )
     trained = quantize(network, loose, loader, number, train)
     found["qat"] = told(trained)
+    found["can train"] = trained.train().training
     shuffled = DataLoader(labelled, batch_size=16, shuffle=True)
     found["refused"] = {
         "shuffled": refusal(lambda: quantize(network, config, shuffled, number)),

@@ -64,6 +64,10 @@ def test_qat_trains_by_the_function_that_is_given(found: dict[str, Any]) -> None
     assert found["qat"]["status"] == "ok" and found["qat"]["left"] < LAYERS
 
 
+def test_qat_drops_nothing_although_its_function_asks_for_training_mode(found: dict[str, Any]) -> None:
+    assert not found["drops"] and found["can train"]
+
+
 @pytest.mark.parametrize(
     ("what", "line"),
     [
