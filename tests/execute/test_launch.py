@@ -197,9 +197,12 @@ os.rename({str(tmp_path / "pids.new")!r}, {str(tmp_path / "pids")!r})
 time.sleep(600)
 """
     program(tmp_path, body)
+    # Whoever runs these tests in the background has them, and their children, ignore interrupts.
     source = f"""
+import signal
 from pathlib import Path
 from tests.execute.stand_ins import run
+signal.signal(signal.SIGINT, signal.default_int_handler)
 run(Path({str(tmp_path / "stand-in")!r}), Path({str(tmp_path)!r}), limit=600)
 """
     parent = subprocess.Popen([sys.executable, "-c", source], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
