@@ -2,7 +2,8 @@
 
 Dynamic by ``torch.ao.quantization.quantize_dynamic``; static by a ``QuantWrapper`` around each linear layer, which
 quantizes what goes in and dequantizes what comes out, so that the model's code needs no change. A layer that falls back
-is simply not wrapped. QAT is left to FX, which knows where a fake quantizer belongs.
+is simply not wrapped, or, with the approach's option ``fallback_precision: bf16``, runs in bfloat16. QAT is left to FX,
+which knows where a fake quantizer belongs.
 """
 
 from __future__ import annotations
@@ -33,13 +34,14 @@ class Backend(Contract):
 
     @staticmethod
     def supports(cell: Cell) -> str | None:
-        return recipe.unsupported(cell, METHODS, recipe.WITH_PROSE, STRATEGIES)
+        return recipe.unsupported(cell, METHODS, recipe.WITH_PROSE, STRATEGIES, (recipe.FALLBACK_PRECISION,))
 
     def quantize(self, checkpoint: Path, cell: Cell, train: Rows, out: Path, report: Report) -> dict[str, Any]:
         import torch
 
         from harness.backends import torch_artefact
         from harness.backends.torch_network import load_checkpoint, prepare_process
+        from harness.tuning.torch_layers import linears
 
         prepare_process(cell)
         approach = cell.approach
@@ -55,6 +57,10 @@ class Backend(Contract):
             layers = recipe.quantized_linears(network, approach.fallback)
             network, calibration = _static(network, layers, approach, train, report)
             provenance = recipe.provenance(cell, layers) | {"calibration": calibration}
+        if approach.precision == "int8" and recipe.fallback_precision(approach) == "bf16":
+            # What is still one of torch's own, and no quantized one that is made like it.
+            for name, linear in linears(network).items():
+                network.set_submodule(name, torch_artefact.bfloat16_layer(linear))
         torch_artefact.save(network, out, reduce_range=approach.activation.reduce_range)
         return provenance
 

@@ -7,6 +7,7 @@ drawing weights that are then overwritten.
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 from collections.abc import Sequence
@@ -41,6 +42,20 @@ class DynamicLinear(dynamic.Linear):
         return torch.ops.quantized.linear_dynamic(x, packed, reduce_range=self.reduce_range)
 
 
+class Bfloat16Linear(torch.nn.Linear):
+    """A linear layer that computes in bfloat16 between an FP32 input and an FP32 output."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.to(torch.bfloat16)).to(x.dtype)
+
+
+def bfloat16_layer(linear: torch.nn.Linear) -> Bfloat16Linear:
+    """Return a layer with the weights of `linear` rounded to bfloat16."""
+    layer = copy.deepcopy(linear).to(torch.bfloat16).requires_grad_(False)
+    layer.__class__ = Bfloat16Linear
+    return layer
+
+
 def dynamic_layer(weight: torch.Tensor, bias: torch.Tensor | None, reduce_range: bool) -> DynamicLinear:
     """Return the layer of a quantized weight that finds the range of each input itself."""
     outputs, inputs = weight.shape
@@ -70,7 +85,7 @@ def static_layer(
 
 
 def save(network: torch.nn.Module, out: Path, *, reduce_range: bool) -> None:
-    """Write `network`, a transformers model with or without quantized linear layers, into the folder `out`.
+    """Write `network`, a transformers model with or without linear layers of lower precision, into the folder `out`.
 
     Parameters
     ----------
@@ -90,7 +105,9 @@ def save(network: torch.nn.Module, out: Path, *, reduce_range: bool) -> None:
                 "output": [float(linear.scale), int(linear.zero_point)],
             }
             tensors |= _packed(name, linear)
-    inside = tuple(f"{name}." for name in layers)
+        elif isinstance(module, Bfloat16Linear):
+            layers[name] = {"kind": "bfloat16"}
+    inside = tuple(f"{name}." for name, layer in layers.items() if layer["kind"] != "bfloat16")
     for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
         if not name.startswith(inside):
             tensors[name] = tensor.detach().clone(memory_format=torch.contiguous_format)
@@ -126,7 +143,10 @@ def load(artefact: Path) -> torch.nn.Module:
         raise StageError("damaged", f"artefact {artefact}: {error}") from error
     network = _empty(structure)
     for name, layer in structure["layers"].items():
-        network.set_submodule(name, _layer(name, layer, tensors))
+        if layer["kind"] == "bfloat16":
+            network.get_submodule(name).__class__ = Bfloat16Linear
+        else:
+            network.set_submodule(name, _layer(name, layer, tensors))
     for name, tensor in tensors.items():
         _put(network, name, tensor)
     for name, owner in structure["tied"].items():

@@ -24,6 +24,9 @@ ARCHITECTURES = ("bert", "distilbert", "roberta", "electra")
 WITH_IMAGES = (*ARCHITECTURES, "vit")
 WITH_PROSE = (*WITH_IMAGES, "llama")
 
+#: The option of an approach that says in which precision runs what falls back, and its values.
+FALLBACK_PRECISION, FALLBACK_PRECISIONS = "fallback_precision", ("fp32", "bf16")
+
 _PRECISION = {"none": "fp32", "cast": "bf16", "dynamic": "int8", "static": "int8", "qat": "int8"}
 
 
@@ -37,12 +40,14 @@ def unsupported(
     methods: Iterable[str],
     architectures: tuple[str, ...] = ARCHITECTURES,
     strategies: tuple[str, ...] = (),
+    options: tuple[str, ...] = (),
 ) -> str | None:
     """Return one line on why a backend that offers `methods` for `architectures` cannot run the cell, or None.
 
     Parameters
     ----------
     strategies : of tuners that it offers.
+    options : of an approach, that it knows.
     """
     approach = cell.approach
     if approach.method not in methods:
@@ -58,11 +63,21 @@ def unsupported(
         return because
     if engine(cell) not in ENGINES:
         return f"backend.engine={cell.backend.engine}: want one of {', '.join(ENGINES)}"
-    if approach.options or cell.backend.options:
-        return f"options: {', '.join([*approach.options, *cell.backend.options])} mean nothing to this backend"
+    unknown = [*(name for name in approach.options if name not in options), *cell.backend.options]
+    if unknown:
+        return f"options: {', '.join(unknown)} mean nothing to this backend{nearest(unknown[0], options)}"
+    if fallback_precision(approach) not in FALLBACK_PRECISIONS:
+        wanted = " or ".join(FALLBACK_PRECISIONS)
+        return f"approach.options.{FALLBACK_PRECISION}={fallback_precision(approach)}: want {wanted}"
     if approach.precision != "int8":
-        return "approach.fallback: nothing falls back, nothing is quantized" if approach.fallback else None
+        named = next((name for name in ("fallback", "options") if getattr(approach, name)), None)
+        return f"approach.{named}: nothing falls back, nothing is quantized" if named else None
     return _weight(approach.weight, approach.method, engine(cell)) or _activation(approach, engine(cell))
+
+
+def fallback_precision(approach: ApproachConfig) -> str:
+    """Return the precision in which runs what falls back: fp32, or bf16 where a backend offers the option."""
+    return approach.options.get(FALLBACK_PRECISION, FALLBACK_PRECISIONS[0])
 
 
 def unsupported_tuner(cell: Cell, strategies: tuple[str, ...]) -> str | None:

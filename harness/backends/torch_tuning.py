@@ -42,7 +42,9 @@ def tunable(asked: ToTune) -> Tunable:
         return on_rows(lambda batch: call(candidate, tensors(batch, names))["logits"].float().numpy(), decided)
 
     # The first of the proxy's batches is the one that is timed as well.
-    subject = TorchSubject(network, calibrated, [tensors(batch, names) for batch in proxy(asked)], evaluate)
+    batches = [tensors(batch, names) for batch in proxy(asked)]
+    in_bfloat16 = torch_recipe.fallback_precision(cell.approach) == "bf16"
+    subject = TorchSubject(network, calibrated, batches, evaluate, bfloat16_fallback=in_bfloat16)
     reduce_range = cell.approach.activation.reduce_range
 
     def save(recipe: Recipe, out: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from harness.optimization.config import QuantizationConfig
 from harness.tuning.errors import TuningError
 from harness.tuning.history import History, Trial
 from harness.tuning.subject import Decided, Evaluated
-from harness.tuning.torch_layers import Bfloat16Linear, linears, with_layers
+from harness.tuning.torch_layers import linears, with_layers
 from harness.tuning.torch_subject import Calibrated, TorchSubject, calibrate, recipes
 from harness.tuning.trials import Tuned, search_of, tune
 
@@ -121,11 +121,7 @@ def load(folder: str | Path) -> torch.nn.Module:
     """Return the model that :func:`save` wrote, in evaluation mode."""
     from harness.backends import torch_artefact
 
-    model = torch_artefact.load(Path(folder))
-    for linear in linears(model).values():
-        if linear.weight.dtype == torch.bfloat16:
-            linear.__class__ = Bfloat16Linear
-    return model
+    return torch_artefact.load(Path(folder))
 
 
 def exactly(loader: Iterable[Any], rows: int) -> list[Any]:

@@ -200,13 +200,16 @@ def _sentences(group: pd.DataFrame, heading: Heading) -> Iterator[str]:
     is_baseline = ranked["baseline"] == ranked["cell_key"]
     usable = ranked["status"] == "ok"
     met = ranked[is_baseline | (usable & (ranked["criterion"] == "met"))]
-    undecided = ranked[usable & (ranked["criterion"] == "undecided") & (ranked["speedup"] > 1)]
+    faster = ranked["speedup"] > 1
+    undecided = ranked[usable & faster & (ranked["criterion"] == "undecided")]
+    unstable = ranked[faster & (ranked["status"] == "unstable")]
     if len(met):
         yield _fastest(met, loss)
     if len(undecided):
         rows = group["rows"].dropna().iloc[0]
-        names = ", ".join(f"{name_of(row)} {_speed(row)}" for _, row in undecided.iterrows())
-        yield f"Undecided on {rows:.0f} rows, so not counted, fastest first: {names}."
+        yield f"Undecided on {rows:.0f} rows, so not counted, fastest first: {_with_speeds(undecided)}."
+    if len(unstable):
+        yield f"Timed without a steady state, so not counted, fastest first: {_with_speeds(unstable)}."
 
 
 def _fastest(ranked: pd.DataFrame, loss: str) -> str:
@@ -219,6 +222,10 @@ def _fastest(ranked: pd.DataFrame, loss: str) -> str:
     if len(close):
         text += "; its interval does not tell it from " + ", ".join(name_of(row) for _, row in close.iterrows())
     return text + "."
+
+
+def _with_speeds(ranked: pd.DataFrame) -> str:
+    return ", ".join(f"{name_of(row)} {_speed(row)}" for _, row in ranked.iterrows())
 
 
 def _speed(row: pd.Series) -> str:

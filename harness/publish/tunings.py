@@ -59,7 +59,7 @@ def legend(frame: pd.DataFrame) -> Iterator[str]:
     if "tuning_trials" in frame and frame["tuning_trials"].notna().any():
         yield (
             "trials: candidates that a tuner has evaluated; evaluations: their rows over those of a whole evaluation, "
-            "for a trial ends once it is decided; fall back: ops that the chosen one leaves in FP32."
+            "for a trial ends once it is decided; fall back: ops that the chosen one does not quantize."
         )
 
 

@@ -17,20 +17,6 @@ from harness.plan.config import QuantizerConfig
 from harness.tuning.ranges import by_scheme
 
 
-class Bfloat16Linear(torch.nn.Linear):
-    """A linear layer that computes in bfloat16 between an FP32 input and an FP32 output."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(x.to(torch.bfloat16)).to(x.dtype)
-
-
-def bfloat16_layer(linear: torch.nn.Linear) -> Bfloat16Linear:
-    """Return a layer with the weights of `linear` rounded to bfloat16."""
-    layer = copy.deepcopy(linear).to(torch.bfloat16).requires_grad_(False)
-    layer.__class__ = Bfloat16Linear
-    return layer
-
-
 class InputQuantizedLinear(torch.nn.Module):
     """A linear layer of a quantized input and weight whose output is FP32: the exact sum of products of codes.
 

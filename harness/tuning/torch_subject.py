@@ -16,7 +16,7 @@ import torch
 
 from harness.approaches.mapping import codes
 from harness.approaches.observers import MagnitudeHistogram
-from harness.backends.torch_artefact import dynamic_layer, static_layer
+from harness.backends.torch_artefact import bfloat16_layer, dynamic_layer, static_layer
 from harness.errors import StageError, nearest
 from harness.plan.config import QuantizerConfig
 from harness.tuning.divergence import Reference
@@ -26,7 +26,6 @@ from harness.tuning.ranges import mapping
 from harness.tuning.recipe import Recipe, whole_model
 from harness.tuning.subject import Decided, Evaluated
 from harness.tuning.torch_layers import (
-    bfloat16_layer,
     input_quantized_layer,
     linears,
     quantized_weight,

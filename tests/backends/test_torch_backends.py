@@ -122,9 +122,14 @@ def test_every_linear_layer_runs_in_int8_and_attention_in_fp32(ran: dict[str, An
 
 @pytest.mark.parametrize("name", ["static eager, fallback", "static fx, fallback"])
 def test_what_falls_back_runs_in_fp32(ran: dict[str, Any], made: dict[str, Any], name: str) -> None:
-    # One layer by its full name; four below a module that is named from the encoder on.
     attention = 2 if "eager" in name else 4
     assert ran[name]["executed"] == [LINEARS - 5, 0, attention + 5]
+    assert made[name]["quantized_layers"] == LINEARS - 5
+
+
+@pytest.mark.parametrize("name", ["static eager, bf16 fallback", "dynamic, bf16 fallback"])
+def test_what_falls_back_runs_in_bf16_when_asked_to(ran: dict[str, Any], made: dict[str, Any], name: str) -> None:
+    assert ran[name]["executed"] == [LINEARS - 5, 5, 2]
     assert made[name]["quantized_layers"] == LINEARS - 5
 
 

@@ -48,6 +48,7 @@ def make_cell(
     activation: dict[str, Any] | None = None,
     weight: dict[str, Any] | None = None,
     fallback: Sequence[str] = (),
+    options: dict[str, Any] | None = None,
     engine: str | None = None,
     architecture: str = "bert",
 ) -> Cell:
@@ -62,6 +63,7 @@ def make_cell(
         calibration=CALIBRATION,
         qat=QatConfig(steps=12, batch_size=8, learning_rate=1e-3),
         fallback=tuple(fallback),
+        options=options or {},
     )
     return Cell(
         key=f"tiny/{method}/{backend}",
@@ -76,6 +78,10 @@ def make_cell(
         labels=("tiny", "words", method, backend, "none", "native", "smoke"),
     )
 
+
+#: One layer by its full name; four below a module that is named from the encoder on.
+_FIVE = ("bert.encoder.layer.1.output.dense", "encoder.layer.0.attention")
+_IN_BF16 = {"fallback_precision": "bf16"}
 
 CELLS: dict[str, Cell] = {
     "fp32 eager": make_cell("eager", "none"),
@@ -93,9 +99,9 @@ CELLS: dict[str, Cell] = {
     ),
     "static eager, kl": make_cell("eager", "static", activation={"observer": "kl"}),
     "static eager, 7 bits": make_cell("eager", "static", activation={"reduce_range": True}),
-    "static eager, fallback": make_cell(
-        "eager", "static", fallback=("bert.encoder.layer.1.output.dense", "encoder.layer.0.attention")
-    ),
+    "static eager, fallback": make_cell("eager", "static", fallback=_FIVE),
+    "static eager, bf16 fallback": make_cell("eager", "static", fallback=_FIVE, options=_IN_BF16),
+    "dynamic, bf16 fallback": make_cell("eager", "dynamic", fallback=_FIVE, options=_IN_BF16),
     "fp32 fx": make_cell("fx", "none"),
     "bf16 fx": make_cell("fx", "cast"),
     "static fx": make_cell("fx", "static", activation={"observer": "histogram"}),
@@ -107,9 +113,7 @@ CELLS: dict[str, Cell] = {
         weight={"granularity": "per_tensor", "observer": "histogram"},
     ),
     "static fx, onednn": make_cell("fx", "static", engine="onednn"),
-    "static fx, fallback": make_cell(
-        "fx", "static", fallback=("bert.encoder.layer.1.output.dense", "encoder.layer.0.attention")
-    ),
+    "static fx, fallback": make_cell("fx", "static", fallback=_FIVE),
     "qat": make_cell("fx", "qat", activation={"observer": "moving_average"}),
 }
 

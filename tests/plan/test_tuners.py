@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from harness.errors import UserError
 from harness.plan.catalogue import catalogue
 from harness.plan.matrix import make_plan
 
@@ -57,3 +60,23 @@ def test_what_a_tuner_cannot_mean_is_one_line(fields, words):
     )
     because = [item.reason.because for item in plan.excluded if item.cell.tuner.name == "sensitivity"]
     assert len(because) == 1 and words in because[0]
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        (
+            "approach.options={fallback_precison: bf16}",
+            "mean nothing to this backend; did you mean 'fallback_precision'?",
+        ),
+        ("approach.options.fallback_precision=int8", "fallback_precision=int8: want fp32 or bf16"),
+    ],
+)
+def test_a_precision_of_what_falls_back_is_named_rightly(field, words):
+    with pytest.raises(UserError, match=re.escape(words)):
+        make_plan(SHIPPED, ["suite=tuning", "approach=static_7bit", "backend=eager", "tuner=sensitivity", field])
+
+
+def test_only_eager_mode_lets_fall_back_to_bf16():
+    plan = _plan("backend=eager,fx,pt2e", "tuner=sensitivity", "approach.options.fallback_precision=bf16")
+    assert {cell.backend.name for cell in plan.cells if cell.approach.precision == "int8"} == {"eager"}

@@ -114,6 +114,16 @@ def test_an_undecided_cell_is_not_called_the_fastest():
     assert re.search(r"Undecided on 400 rows, so not counted, fastest first: ptq_static/fx 2\.09x", text)
 
 
+def test_an_unsteady_cell_is_not_called_the_fastest_but_named():
+    run = fast_and_exact({"fp32/eager": 20, "ptq_static/fx": 9, "bf16/eager": 5})
+    for line in run.lines:
+        if line["type"] == "invocation" and "/bf16/" in line["cell"]:
+            line["series"] = [series | {"steady": False} for series in line["series"]]
+    text = joined(shown(run, 80))
+    assert "Fastest within the allowed loss of 2 points: ptq_static/fx" in text
+    assert re.search(r"Timed without a steady state, so not counted, fastest first: bf16/eager 4\.\d+x \[.*\]\.", text)
+
+
 def test_a_group_without_its_baseline_says_so():
     run = quickstart()
     run.baseline = {"approach": "fp32", "backend": "onnxruntime"}

@@ -67,13 +67,18 @@ def tuned(name, strategy, cell, history=None, timeout=0, max_trials=100, criteri
         "result": result,
         "told": [message["trial"] for message in told if message["event"] == "trial"],
         "accuracy": float(right),
-        "quantized": sorted(layers),
+        "quantized": sorted(name for name, layer in layers.items() if layer["kind"] != "bfloat16"),
+        "in bf16": sorted(name for name, layer in layers.items() if layer["kind"] == "bfloat16"),
         "untouched": history.read_text() == before,
     }
 
 hard = tiny.make_cell("eager", "static", activation={"reduce_range": True}, weight={"granularity": "per_tensor"})
+lowered = dataclasses.replace(
+    hard, approach=dataclasses.replace(hard.approach, options={"fallback_precision": "bf16"})
+)
 found = {
     "sensitivity": tuned("sensitivity", "sensitivity", hard),
+    "bf16": tuned("bf16", "sensitivity", lowered),
     "again": tuned("again", "sensitivity", hard, history="sensitivity"),
     "basic": tuned("basic", "basic", hard, max_trials=6),
     "dynamic": tuned("dynamic", "sensitivity", tiny.make_cell("eager", "dynamic"), criterion=0.5),
@@ -91,7 +96,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.backend("torch")
-@pytest.mark.parametrize("name", ["sensitivity", "basic", "dynamic"])
+@pytest.mark.parametrize("name", ["sensitivity", "basic", "dynamic", "bf16"])
 def test_the_artefact_is_the_chosen_trial(found, name):
     result, told = found[name]["result"], found[name]["told"]
     assert [trial["index"] for trial in told] == list(range(len(told)))
@@ -100,6 +105,7 @@ def test_the_artefact_is_the_chosen_trial(found, name):
     assert chosen["status"] == result["tuned"]["status"]
     assert result["fallback"] == chosen["fallback"] and not set(chosen["fallback"]) & set(found[name]["quantized"])
     assert len(found[name]["quantized"]) + len(chosen["fallback"]) == 14
+    assert found[name]["in bf16"] == (sorted(chosen["fallback"]) if name == "bf16" else [])
     if chosen["rows"] == ROWS:
         # The stage `evaluate`, in another way of loading, sees the same outcome on every row.
         assert found[name]["accuracy"] == pytest.approx(chosen["metric"]["value"], abs=1e-12)
