@@ -62,7 +62,7 @@ def _run(part: Part) -> pd.DataFrame:
 def _draw(title: str, cells: pd.DataFrame, speed: Axes, metric: Axes, lower_is_better: Collection[str]) -> None:
     names = cells["metric"].dropna()
     name = names.iloc[0] if len(names) else "metric"
-    scale, unit = (100, "points") if name in PERCENT else (1, name)
+    scale, unit = (100, ", points") if name in PERCENT else (1, "")
     for place, (_, row) in enumerate(cells.iterrows()):
         colour = _colour(row)
         filled = "white" if row["status"] == "unstable" else colour
@@ -87,7 +87,7 @@ def _draw(title: str, cells: pd.DataFrame, speed: Axes, metric: Axes, lower_is_b
     speed.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
     speed.set_title(title, loc="left", fontsize="small", parse_math=False)
     speed.set_xlabel("speed-up over the baseline's p50, with its interval", fontsize="small")
-    metric.set_xlabel(f"{name}: difference to the baseline, {unit}; grey: more than is allowed", fontsize="small")
+    metric.set_xlabel(f"difference in {name}{unit}; grey: more than is allowed", fontsize="small")
     for axes in (speed, metric):
         axes.grid(axis="x", alpha=0.3)
         axes.tick_params(labelsize="small")
