@@ -41,7 +41,6 @@ class Backend(Contract):
 
         from harness.backends import torch_artefact
         from harness.backends.torch_network import load_checkpoint, prepare_process
-        from harness.tuning.torch_layers import linears
 
         prepare_process(cell)
         approach = cell.approach
@@ -58,9 +57,9 @@ class Backend(Contract):
             network, calibration = _static(network, layers, approach, train, report)
             provenance = recipe.provenance(cell, layers) | {"calibration": calibration}
         if approach.precision == "int8" and recipe.fallback_precision(approach) == "bf16":
-            # What is still one of torch's own, and no quantized one that is made like it.
-            for name, linear in linears(network).items():
-                network.set_submodule(name, torch_artefact.bfloat16_layer(linear))
+            # What could be quantized still is what has fallen back.
+            for name in recipe.quantized_linears(network, ()):
+                network.set_submodule(name, torch_artefact.bfloat16_layer(network.get_submodule(name)))
         torch_artefact.save(network, out, reduce_range=approach.activation.reduce_range)
         return provenance
 
