@@ -56,7 +56,7 @@ class Backend(Contract):
             layers = recipe.quantized_linears(network, approach.fallback)
             network, calibration = _static(network, layers, approach, train, report)
             provenance = recipe.provenance(cell, layers) | {"calibration": calibration}
-        if approach.precision == "int8" and recipe.fallback_precision(approach) == "bf16":
+        if recipe.fallback_precision(approach) == "bf16":
             # What could be quantized still is what has fallen back.
             for name in recipe.quantized_linears(network, ()):
                 network.set_submodule(name, torch_artefact.bfloat16_layer(network.get_submodule(name)))

@@ -10,7 +10,7 @@ from typing import Any
 from harness.errors import UserError
 from harness.plan.cell import find_baseline
 from harness.plan.config import AXES
-from harness.results.cells import GROUP
+from harness.results.cells import GROUP, configs
 from harness.stats import verdict
 
 Record = Mapping[str, Any]
@@ -83,13 +83,10 @@ def index(records: Iterable[Record]) -> Recorded:
 
 def planned(header: Record) -> list[Planned]:
     """Return the cells that a run set out to measure, in its order."""
-    options = {option["digest"]: option for option in header["options"]}
-    cells = []
-    for entry in header["cells"]:
-        configs = {options[one]["axis"]: options[one]["config"] for one in entry["options"]}
-        labels = dict(zip(AXES, entry["labels"], strict=True))
-        cells.append(Planned(entry["key"], entry["digest"], labels, configs))
-    return cells
+    return [
+        Planned(entry["key"], entry["digest"], dict(zip(AXES, entry["labels"], strict=True)), configs(header, entry))
+        for entry in header["cells"]
+    ]
 
 
 def baseline_of(header: Record, cell: Planned, cells: Sequence[Planned]) -> Planned | None:
