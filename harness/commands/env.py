@@ -48,5 +48,6 @@ def _table(states: list) -> Table:
         table.add_column(column, justify="right" if column == "size" else "left", overflow="fold")
     for state in states:
         size = "" if state.size_bytes is None else f"{state.size_bytes / 2**30:.1f} GiB"
-        table.add_row(*(Text(text) for text in (state.name, state.lock_hash[:12], state.state, size, str(state.path))))
+        shown = state.state if state.note is None else f"{state.state}; {state.note}"
+        table.add_row(*(Text(text) for text in (state.name, state.lock_hash[:12], shown, size, str(state.path))))
     return table

@@ -1,4 +1,4 @@
-"""Builds the pinned environments of the backends: once for each lock, atomically, with pip's own configuration."""
+"""Builds the pinned environments of the backends: once for each lock, atomically, with uv or pip and pip's settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 
 from harness.errors import StageError
-from harness.execute import pins, tool
+from harness.execute import installer, pins, tool
 from harness.plan.catalogue import Catalogue
 from harness.plan.compose import environment as read_environment
 from harness.plan.config import EnvironmentConfig
@@ -29,8 +29,14 @@ MARKER = "complete.json"
 #: How often a harness looks whether another one has finished what both want.
 _LOOK_AGAIN_SECONDS = 1.0
 
-#: Lines of pip that tell a person how far it is.
-_STEPS = ("Collecting", "Processing", "Downloading", "Building", "Installing", "Preparing")
+#: Where uv keeps the packages whose files the environments share, beside them: a hard link needs one file system.
+UV_CACHE = "uv"
+
+#: Lines of uv and pip that tell a person how far they are.
+_STEPS = (
+    *("Collecting", "Processing", "Downloading", "Building", "Installing", "Preparing"),
+    *("Resolved", "Downloaded", "Built", "Prepared", "Installed"),
+)
 
 #: Begins the lines of the check below; what a framework prints when it is imported does not.
 _MARK = "harness-check:"
@@ -52,9 +58,10 @@ class State:
 
     name: str
     lock_hash: str
-    state: str  # built, not built, or outdated: built from a lock that has changed since
-    size_bytes: int | None
+    state: str  # built, not built, damaged, or outdated: built from a lock that has changed since
+    size_bytes: int | None  # of its files, also those that it shares with others
     path: Path
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,12 +104,15 @@ class Environments:
         for name in self.catalogue.names("environment"):
             current = self._folder(name)
             if not self._is_built(name):
-                states.append(State(name, self.lock_hash(name), "not built", None, current))
+                damage = _marker(current) and _damage(current)
+                state = f"damaged: {damage}; built again when it is next used" if damage else "not built"
+                states.append(State(name, self.lock_hash(name), state, None, current))
             for folder in self._folders(name):
                 marker = _marker(folder)
-                if marker is not None:
+                if marker is not None and (folder != current or self._is_built(name)):
                     state = "built" if folder == current else "outdated"
-                    states.append(State(name, marker["lock"], state, marker["size_bytes"], folder))
+                    note = marker.get("note")
+                    states.append(State(name, marker["lock"], state, marker["size_bytes"], folder, note))
         return states
 
     def remove(self, name: str) -> None:
@@ -111,6 +121,9 @@ class Environments:
             with self._locked(folder, lambda note: None):
                 _clear(folder)
             folder.with_name(f"{folder.name}.log").unlink(missing_ok=True)
+        if not any(self.root.glob(f"*/{MARKER}")):
+            # No environment is left whose files these are.
+            shutil.rmtree(self.root / UV_CACHE, ignore_errors=True)
 
     def build(self, name: str, on_progress: Callable[[str], None]) -> Path:
         """Return the environment's python, after building it where it is not at hand.
@@ -118,7 +131,7 @@ class Environments:
         Raises
         ------
         StageError : ``environment``, ``import_error``, ``no_network``, ``no_package``, ``damaged`` or ``disk_full``;
-            the message names pip's log.
+            the message names the installer's log.
         """
         config, lock = self._read(name)
         folder = self._folder(name)
@@ -135,20 +148,43 @@ class Environments:
         wanted = pins.pins(pins.lines(lock.read_text()), lock.name)
         wanted += pins.pins(config.no_deps, f"{config.name}.no_deps")
         base = interpreter(config)
+        was_built = _marker(folder) is not None
         # A folder without a marker is what a killed build has left.
         _clear(folder)
         path = folder.with_name(f"{folder.name}.log")
         with path.open("w") as log:
             build = _Build(config.name, path, log, on_progress)
-            python = folder / "bin" / "python"
-            build.step(base, "-m", "venv", folder)
-            install = (python, "-m", "pip", "install", "--progress-bar=off", "--disable-pip-version-check")
-            build.step(*install, "-r", lock)
-            for pin in config.no_deps:
-                build.step(*install, "--no-deps", pin)
-            build.check(python, wanted, config)
-        size = sum(entry.lstat().st_size for entry in folder.rglob("*"))
-        _write_whole(folder / MARKER, {"name": config.name, "lock": self.lock_hash(config.name), "size_bytes": size})
+            if was_built and (uv := installer.program()) is not None:
+                # What has damaged a file here has damaged it in the cache too, of which it is a hard link.
+                build.step(uv, "cache", "clean", "--cache-dir", self.root / UV_CACHE)
+            note = self._install(build, base, folder, lock, config.no_deps)
+            build.check(folder / "bin" / "python", wanted, config)
+        size = installer.write_manifest(folder)
+        marker = {"name": config.name, "lock": self.lock_hash(config.name), "size_bytes": size, "note": note}
+        _write_whole(folder / MARKER, marker)
+
+    def _install(self, build: _Build, base: Path, folder: Path, lock: Path, no_deps: Iterable[str]) -> str | None:
+        """Install with uv or, where there is none or it cannot, with pip; return what a user should know, or None."""
+        python = folder / "bin" / "python"
+        uv, cache = installer.program(), self.root / UV_CACHE
+        if uv is not None:
+            try:
+                build.step(uv, "venv", "--quiet", "--no-config", "--cache-dir", cache, "--python", base, folder)
+                note = installer.install(uv, python, lock, no_deps, cache, build.step)
+                if note is not None:
+                    build.on_progress(note)
+                return note
+            except StageError as error:
+                if error.kind == "disk_full":
+                    raise
+                build.on_progress(f"uv could not build it ({error.message}); with pip now, which takes minutes")
+                _clear(folder)
+        build.step(base, "-m", "venv", folder)
+        install = (python, "-m", "pip", "install", "--progress-bar=off", "--disable-pip-version-check")
+        build.step(*install, "-r", lock)
+        for pin in no_deps:
+            build.step(*install, "--no-deps", pin)
+        return None
 
     def _read(self, name: str) -> tuple[EnvironmentConfig, Path]:
         config, lock = read_environment(self.catalogue, name)
@@ -164,8 +200,8 @@ class Environments:
                 yield path
 
     def _is_built(self, name: str) -> bool:
-        # The python is a link to the one that it was made with, which may have been removed since.
-        return _marker(self._folder(name)) is not None and self.python(name).exists()
+        folder = self._folder(name)
+        return _marker(folder) is not None and _damage(folder) is None
 
     @contextmanager
     def _locked(self, folder: Path, on_progress: Callable[[str], None]) -> Iterator[None]:
@@ -191,12 +227,16 @@ class _Build:
     log: IO[str]
     on_progress: Callable[[str], None]
 
-    def step(self, *command: str | Path) -> None:
-        """Run one tool; raise StageError when it fails."""
+    def step(
+        self, *command: str | Path, variables: Mapping[str, str] | None = None, may_fail: bool = False
+    ) -> tool.Finished:
+        """Run one tool and return how it ended; raise StageError when it fails and may not."""
         self.log.write(f"+ {' '.join(map(str, command))}\n")
-        finished = tool.run(command, on_line=self._take)
-        if finished.code != 0:
+        # Away from the folder of whoever calls: a configuration of uv that lies there is of another project.
+        finished = tool.run(command, on_line=self._take, variables=variables, cwd=self.path.parent)
+        if finished.code != 0 and not may_fail:
             raise self._failed(*tool.why(finished))
+        return finished
 
     def check(self, python: Path, wanted: list[pins.Pin], config: EnvironmentConfig) -> None:
         """Raise unless the pins are what is installed and the promised modules import."""
@@ -259,6 +299,15 @@ def _clear(folder: Path) -> None:
     # The marker first: a removal that is interrupted must not leave what looks complete.
     (folder / MARKER).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _damage(folder: Path) -> str | None:
+    """Return what is missing of an environment that was built, or None."""
+    # The python is a link to the one that it was made with, which may have been removed since.
+    if not (folder / "bin" / "python").exists():
+        return "its python is gone"
+    name = installer.missing_file(folder)
+    return None if name is None else f"{name} is gone or has another size"
 
 
 def _marker(folder: Path) -> dict[str, Any] | None:
