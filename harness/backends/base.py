@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,8 +78,14 @@ class Backend(ABC):
 
     @staticmethod
     @abstractmethod
-    def supports(cell: Cell) -> str | None:
-        """Return None, or one line that says why this backend cannot run the cell. Called in the parent."""
+    def supports(cell: Cell, isa: Collection[str] | None = None) -> str | None:
+        """Return None, or one line that says why this backend cannot run the cell. Called in the parent.
+
+        Parameters
+        ----------
+        isa : the instruction sets that the cell has on its host (see :mod:`harness.plan.instructions`); None where they
+            are not known, which leaves nothing out.
+        """
 
     @abstractmethod
     def quantize(self, checkpoint: Path, cell: Cell, train: Rows, out: Path, report: Report) -> dict[str, Any]:

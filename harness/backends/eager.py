@@ -8,7 +8,7 @@ which knows where a fake quantizer belongs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ class Backend(Contract):
     """See :class:`harness.backends.base.Backend`; a batch is a dict of tensors, an output the model's own."""
 
     @staticmethod
-    def supports(cell: Cell) -> str | None:
+    def supports(cell: Cell, isa: Collection[str] | None = None) -> str | None:
         return recipe.unsupported(cell, METHODS, recipe.WITH_PROSE, STRATEGIES, (recipe.FALLBACK_PRECISION,))
 
     def quantize(self, checkpoint: Path, cell: Cell, train: Rows, out: Path, report: Report) -> dict[str, Any]:

@@ -6,7 +6,7 @@ changes how torch dispatches, and imports transformers of its own accord where t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ class Backend(Contract):
     """See :class:`harness.backends.base.Backend`; a batch is a tuple of tensors, an output a dict with ``logits``."""
 
     @staticmethod
-    def supports(cell: Cell) -> str | None:
+    def supports(cell: Cell, isa: Collection[str] | None = None) -> str | None:
         reasons = {
             "dynamic": "IPEX has no dynamic quantization of its own beside torch's, which the backend eager measures",
             "qat": "IPEX has no training path; the backends fx and pt2e have",

@@ -7,7 +7,7 @@ dynamic (products of 8-bit integers, inputs quantized at run time) and static (Q
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ class Backend(Contract):
     """fp32, dynamic and static INT8."""
 
     @staticmethod
-    def supports(cell: Cell) -> str | None:
+    def supports(cell: Cell, isa: Collection[str] | None = None) -> str | None:
         return onnxruntime_recipe.unsupported(cell)
 
     def quantize(self, checkpoint: Path, cell: Cell, train: Rows, out: Path, report: Report) -> dict[str, Any]:

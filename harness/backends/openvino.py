@@ -8,7 +8,7 @@ and weight_only (8-bit weights; their products in INT8 with activations quantize
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ class Backend(Contract):
     """fp32, bf16, static and dynamic INT8, and 8-bit weights alone."""
 
     @staticmethod
-    def supports(cell: Cell) -> str | None:
+    def supports(cell: Cell, isa: Collection[str] | None = None) -> str | None:
         return openvino_recipe.unsupported(cell)
 
     def quantize(self, checkpoint: Path, cell: Cell, train: Rows, out: Path, report: Report) -> dict[str, Any]:

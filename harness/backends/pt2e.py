@@ -6,7 +6,7 @@ code is compiled for the instruction set of the host that made it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ class Backend(Contract):
     """See :class:`harness.backends.base.Backend`; a batch is a tuple of tensors, an output the logits."""
 
     @staticmethod
-    def supports(cell: Cell) -> str | None:
+    def supports(cell: Cell, isa: Collection[str] | None = None) -> str | None:
         because = recipe.unsupported(cell, METHODS, strategies=STRATEGIES) or recipe.unscored(cell)
         if because is not None:
             return because

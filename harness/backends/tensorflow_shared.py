@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +91,7 @@ class TensorflowBackend(Backend):
     quantizer: tensorflow_static.Quantizer
 
     @staticmethod
-    def supports(cell: Cell) -> str | None:
+    def supports(cell: Cell, isa: Collection[str] | None = None) -> str | None:
         return unsupported(cell)
 
     def quantize(self, checkpoint: Path, cell: Cell, train: Rows, out: Path, report: Report) -> dict[str, Any]:

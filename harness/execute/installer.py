@@ -90,7 +90,9 @@ def pip_settings(printed: Iterable[str]) -> Settings:
         for match in found:
             if match[1] == section:
                 values[match[2]] = _unquoted(match[3])
-    options = [part for name, option in _OPTIONS.items() for one in values.get(name, "").split() for part in (option, one)]
+    options = [
+        part for name, option in _OPTIONS.items() for one in values.get(name, "").split() for part in (option, one)
+    ]
     if values.get("no-index", "").lower() not in _FALSE:
         options.append("--no-index")
     variables = {one: values[name] for name, ones in _VARIABLES.items() if values.get(name) for one in ones}
@@ -157,7 +159,7 @@ def missing_file(folder: Path) -> str | None:
     for line in lines:
         size, _, name = line.partition("\t")
         try:
-            if os.stat(folder / name).st_size != int(size):
+            if (folder / name).stat().st_size != int(size):
                 return name
         except (OSError, ValueError):
             return name

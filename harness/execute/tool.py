@@ -23,7 +23,10 @@ os.execvp(sys.argv[2], sys.argv[2:])
 """
 
 #: Settings of pip and uv that would send the packages elsewhere than into the environment; all others are respected.
-_ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "UV_TARGET", "UV_PREFIX", "UV_PYTHON", "UV_BREAK_SYSTEM_PACKAGES")
+_ELSEWHERE = (
+    *("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON"),
+    *("UV_TARGET", "UV_PREFIX", "UV_PYTHON", "UV_BREAK_SYSTEM_PACKAGES"),
+)
 
 _KEPT_LINES = 200
 

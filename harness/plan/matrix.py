@@ -15,7 +15,7 @@ from harness.backends.base import backend_class
 from harness.errors import UserError, nearest
 from harness.execute import host as hosts
 from harness.models import base as models
-from harness.plan import ceilings
+from harness.plan import ceilings, instructions
 from harness.plan.catalogue import Catalogue
 from harness.plan.cell import Cell, Option, Reason
 from harness.plan.compose import options
@@ -115,12 +115,12 @@ def _plain(value: Any) -> Any:
     return getattr(value, "text", value)
 
 
-def make_plan(catalogue: Catalogue, overrides: Sequence[str], isa: Sequence[str] | None = None) -> Plan:
+def make_plan(catalogue: Catalogue, overrides: Sequence[str], host: hosts.Host | None = None) -> Plan:
     """Return the plan of the suite and overrides that a command line names.
 
     Parameters
     ----------
-    isa : the instruction sets that ceilings are held against, as /proc/cpuinfo spells them; None for this host's own.
+    host : the host that is planned for, whose instruction sets decide what can run; None for this one.
 
     Raises
     ------
@@ -129,18 +129,17 @@ def make_plan(catalogue: Catalogue, overrides: Sequence[str], isa: Sequence[str]
     request = parse(overrides)
     suite = read_suite(catalogue.suite(request.suite))
     axes = {axis: _axis_options(catalogue, suite, request, axis) for axis in AXES}
-    rules = [_Rule(exclusion, axes) for exclusion in suite.exclude]
-    if isa is None:
-        isa = hosts.describe().isa if any(map(ceilings.ceiling, (one.config for one in axes["host"]))) else ()
+    rules = [_Rule(exclusion, axes, request) for exclusion in suite.exclude]
+    host = host or hosts.describe()
     cells: list[Cell] = []
     excluded: list[Excluded] = []
     for chosen in itertools.product(*axes.values()):
         cell = cell_of(chosen)
-        because = next((rule.because for rule in rules if rule.holds(chosen)), None)
+        because = next((rule.because for rule in rules if rule.holds(chosen, host.isa)), None)
         if because is not None:
             excluded.append(Excluded(cell, Reason("excluded", because)))
             continue
-        because = misfit(cell) or ceilings.misfit(cell, isa) or backend_class(cell.backend.name).supports(cell)
+        because = misfit(cell) or ceilings.misfit(cell, host.isa) or _unsupported(cell, host)
         if because is not None:
             excluded.append(Excluded(cell, Reason("unsupported", because)))
         else:
@@ -183,6 +182,11 @@ def cell_of(chosen: Sequence[Option]) -> Cell:
     return Cell("/".join(labels), identity, *(option.config for option in chosen), labels)
 
 
+def _unsupported(cell: Cell, host: hosts.Host) -> str | None:
+    left = instructions.effective(cell.host, host.isa)
+    return backend_class(cell.backend.name).supports(cell, left)
+
+
 def misfit(cell: Cell) -> str | None:
     """Return one line on why no backend can run the cell, or None."""
     reads, gives = models.modality(cell.model.architecture), readers.modality(cell.task.reader)
@@ -194,18 +198,27 @@ def misfit(cell: Cell) -> str | None:
 
 
 class _Rule:
-    """An exclusion, compiled into the set of option labels that it matches on each axis it speaks of."""
+    """An exclusion, compiled into the set of option labels that it matches on each axis it speaks of.
 
-    def __init__(self, exclusion: Exclusion, axes: Mapping[str, Sequence[Option]]):
+    One that is for hosts without some instructions does not hold for an option that the command line asks for by name.
+    """
+
+    def __init__(self, exclusion: Exclusion, axes: Mapping[str, Sequence[Option]], request: Request):
         self.because = exclusion.because
+        self._without = exclusion.without
+        named = {axis: {*(request.replaced or {}).get(axis, ()), *(request.added or {}).get(axis, ())} for axis in AXES}
         matched: dict[str, set[str]] = {}
         for key, values in exclusion.match.items():
             axis, _, field = key.partition(".")
             found = {option.label for option in axes[axis] if option_matches(option, field, values)}
+            if exclusion.without:
+                found = {label for label in found if label.split("[")[0] not in named[axis]}
             matched[axis] = matched[axis] & found if axis in matched else found
         self._matched = [(_AXIS_NAMES.index(axis), labels) for axis, labels in matched.items()]
 
-    def holds(self, chosen: Sequence[Option]) -> bool:
+    def holds(self, chosen: Sequence[Option], isa: Sequence[str]) -> bool:
+        if self._without and instructions.has(isa, self._without):
+            return False
         return all(chosen[place].label in labels for place, labels in self._matched)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import yaml
 
 from harness.errors import UserError, nearest
+from harness.execute.host import ISA_FLAGS
 from harness.plan.cell import digest
 from harness.plan.config import AXES
 
@@ -27,10 +29,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Cells that are not run. `match` maps an axis, or axis.field, to the values that are meant; all must hold."""
+    """Cells that are not run. `match` maps an axis, or axis.field, to the values that are meant; all must hold.
+
+    With `without`, only on hosts that have none of these instruction sets, and not where a command line names them.
+    """
 
     match: Mapping[str, tuple[Any, ...]]
     because: str
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,11 @@ class Suite:
     @property
     def digest(self) -> str:
         """The suite's identity; a changed axis, exclusion or gate changes it."""
-        return digest(self)
+        values = dataclasses.asdict(self)
+        for exclusion in values["exclude"]:
+            if not exclusion["without"]:
+                del exclusion["without"]  # as before there was such a field
+        return digest(values)
 
 
 def read_suite(path: Path) -> Suite:
@@ -109,10 +119,12 @@ def _entry(item: Any, where: str) -> Entry:
 
 def _exclusion(item: Any, where: str) -> Exclusion:
     item = _mapping(item, where)
-    _known(item, ("match", "because"), where)
+    _known(item, ("match", "because", "without"), where)
+    without = tuple(str(flag) for flag in _list(item.get("without", [])))
+    _known(without, ISA_FLAGS, f"{where}: without")
     if not item.get("because"):
         raise UserError(f"{where}: {item.get('match')} needs a reason (because: ...)")
-    return Exclusion(_match(item.get("match", {}), where), str(item["because"]))
+    return Exclusion(_match(item.get("match", {}), where), str(item["because"]), without)
 
 
 def _gate(item: Any, where: str) -> Gate:

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from harness.errors import StageError, UserError
+from harness.execute.host import describe
 from harness.execute.stages import stage_keys
 from harness.plan import ceilings
 from harness.plan.catalogue import catalogue
@@ -15,8 +16,10 @@ from harness.plan.domains import check_domains
 from harness.plan.matrix import make_plan
 
 #: What /proc/cpuinfo tells of a Skylake-SP, and of a Sapphire Rapids.
-SKYLAKE = ("avx2", "avx512f")
-SAPPHIRE_RAPIDS = (*SKYLAKE, "avx512_vnni", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16")
+SKYLAKE = dataclasses.replace(describe(), isa=("avx2", "avx512f"))
+SAPPHIRE_RAPIDS = dataclasses.replace(
+    SKYLAKE, isa=(*SKYLAKE.isa, "avx512_vnni", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16")
+)
 
 QUICK = ["suite=quickstart", "task=sentiment", "approach=fp32", "backend=eager"]
 

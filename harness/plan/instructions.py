@@ -1,0 +1,39 @@
+"""Which instruction sets a cell has on the host it is planned for, and the families that decide what can run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from harness.plan.config import HostConfig
+
+#: Any of these adds products of 8-bit codes in 32 bits; without them the sums of two products saturate in 16 bits.
+VNNI = ("avx512_vnni", "avx_vnni", "amx_int8")
+
+#: Any of these multiplies BF16; without them it is emulated where a runtime does that at all.
+BF16 = ("avx512_bf16", "amx_bf16")
+
+#: Any of these lets oneDNN emulate BF16 (it needs AVX-512 BW, VL and DQ, which every server with AVX-512F has).
+BF16_EMULATED = ("avx512f", *BF16)
+
+#: Ceiling of `host.isa` -> the flags that are left below it, as /proc/cpuinfo spells them.
+_BELOW = {
+    "avx2": ("avx2",),
+    "avx512_core": ("avx2", "avx512f"),
+    "avx512_core_vnni": ("avx2", "avx512f", "avx512_vnni"),
+}
+
+
+def effective(host: HostConfig, isa: Collection[str]) -> tuple[str, ...]:
+    """Return the host's instruction sets that a cell's kernels may use: all, or those below the cell's ceiling.
+
+    Parameters
+    ----------
+    isa : the instruction sets of the host, as /proc/cpuinfo spells them.
+    """
+    below = _BELOW.get(host.isa or "native", isa)
+    return tuple(flag for flag in isa if flag in below)
+
+
+def has(isa: Collection[str] | None, family: Collection[str]) -> bool:
+    """Say whether `isa` holds any of `family`; what is not known (None) is taken to be there."""
+    return isa is None or any(flag in isa for flag in family)
