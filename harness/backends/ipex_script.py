@@ -15,6 +15,9 @@ from harness.errors import StageError
 
 SCRIPT_FILE = "model.pt"
 
+#: TorchScript fuses quantized layers into integer kernels in its first runs; until then it computes as the network.
+_RUNS_TO_COMPILE = 3
+
 #: (rows, tokens) of the batches on which they are compared: others than the script was traced with.
 _SHAPES = ((1, 7), (3, 9))
 
@@ -40,6 +43,8 @@ def save(network: torch.nn.Module, precision: str, out: Path) -> dict[str, Any]:
         traced = torch.jit.trace(network, example_kwarg_inputs=inputs, strict=False, check_trace=False)
         script = torch.jit.freeze(traced.eval())
         torch.jit.save(script, str(out / SCRIPT_FILE))
+        for _ in range(_RUNS_TO_COMPILE):
+            script(**inputs)
         return require_same(
             lambda batch: script(**batch)["logits"],
             lambda batch: network(**batch)["logits"],

@@ -84,7 +84,11 @@ def product(left: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, int,
 
 
 class _SaturatingSums(TorchDispatchMode):
-    """Follows dequantized tensors, also through views, by their storage, and computes their products anew."""
+    """Follows dequantized tensors, also through views, by their storage, and computes their products anew.
+
+    Batched products, which are those of attention, stay exact: scripts of IPEX agree with their network so, and would
+    not if these saturated too.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,9 +108,6 @@ class _SaturatingSums(TorchDispatchMode):
         elif name == "aten::mm":
             exact = self._product(*args)
             return found if exact is None else exact
-        elif name == "aten::bmm":
-            parts = [self._product(*pair) for pair in zip(*args, strict=True)]
-            return found if any(part is None for part in parts) else torch.stack(parts)
         return found
 
     def _product(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor | None:

@@ -93,9 +93,11 @@ def test_bf16_runs_bf16_kernels_near_fp32_or_is_refused_as_by_ipex(base, made, r
     assert int8 == 0 and bf16 >= LINEARS - 4  # IPEX may join query, key and value to one product
 
 
+@pytest.mark.needs("vnni")
 @pytest.mark.parametrize("name", [name for name in CELLS if name.startswith("static")])
-def test_static_runs_int8_kernels_near_fp32(name, made, ran):
-    assert signal_to_noise_db(np.array(made["reference"]), np.array(ran[name]["logits"])) > 15
+def test_static_runs_int8_kernels_near_fp32(name, made, ran, there):
+    least = 15 if there or "7 bits" in name else 10  # sums of 8-bit products saturate without VNNI
+    assert signal_to_noise_db(np.array(made["reference"]), np.array(ran[name]["logits"])) > least
     int8, bf16, _ = ran[name]["executed"]
     assert int8 >= made["made"][name]["quantized_layers"] and bf16 == 0
     assert any("u8xs8" in kernel for kernel in ran[name]["kernels"])
