@@ -27,5 +27,5 @@ def contradiction(config: HostConfig) -> str | None:
         if name in asked:
             return f"{name}={getattr(config, name)}: host.cores names the cores already; want one of both"
     if threads is not None and threads != len(cores):
-        return f"threads={threads}: host.cores has {len(cores)} cores, with a thread on each; leave it out"
+        return f"threads={threads}: host.cores names {len(cores)}, with a thread on each; leave it out"
     return None

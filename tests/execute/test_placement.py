@@ -207,7 +207,7 @@ QUICK = ["suite=quickstart", "task=sentiment", "approach=fp32", "backend=eager"]
         (["host.sockets=1", "host.whole=true"], "host.whole=True: host.sockets says otherwise; want one of both"),
         (["host.cores=[1,1]"], "host.cores: CPU 1 is there twice; want each once"),
         (["host.cores=[]"], r"host.cores=\[\]: want at least one logical CPU"),
-        (["host.cores=[0,1]", "host.threads=3"], "host.threads=3: host.cores has 2 cores, with a thread on each"),
+        (["host.cores=[0,1]", "host.threads=3"], "host.threads=3: host.cores names 2, with a thread on each"),
         (["host.cores=[0]", "host.sockets=1"], "host.sockets=1: host.cores names the cores already"),
         (["host.cores=[-1]"], "host.cores=-1: want at least 0"),
         (["host.threads=0"], "host.threads=0: want at least 1"),
