@@ -6,13 +6,12 @@ nodes, a thread that happens to lie far from its pages is slower by half or more
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import StageError
 from harness.execute.host import Host, NumaNode
-from harness.execute.topology import EFFICIENT, PERFORMANCE, ranges
+from harness.execute.topology import EFFICIENT, PERFORMANCE, in_short, ranges
 from harness.plan.config import HostConfig
 from harness.plan.host_option import contradiction
 
@@ -38,7 +37,7 @@ class Placement:
     def __str__(self) -> str:
         where = f" on {node_words(self.nodes)}" if self.nodes else ""
         memory = f"memory bound to {node_words(self.memory_nodes)}" if self.memory_nodes else "memory not bound"
-        return f"{thread_words(self.threads)}{where} (CPU {_short(sorted(self.cores))}), {memory}"
+        return f"{thread_words(self.threads)}{where} (CPU {in_short(sorted(self.cores))}), {memory}"
 
 
 @dataclass(frozen=True)
@@ -270,14 +269,6 @@ def _has_memory(node: NumaNode, host: Host) -> bool:
 
 def _quota(host: Host) -> int | None:
     return None if host.cgroup_cpus is None else max(1, int(host.cgroup_cpus))
-
-
-def _short(cpus: Sequence[int]) -> str:
-    """Return CPUs as a kernel's list, or by their first ones and the last where they are numbered in steps."""
-    steps = {late - early for early, late in itertools.pairwise(cpus)}
-    if len(cpus) > 4 and len(steps) == 1 and steps != {1}:
-        return f"{cpus[0]},{cpus[1]},...,{cpus[-1]}"
-    return ranges(cpus)
 
 
 def _first(number: int | None) -> int:

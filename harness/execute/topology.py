@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -88,6 +89,14 @@ def ranges(numbers: Sequence[int]) -> str:
         else:
             runs.append([number, number])
     return ",".join(f"{low}" if low == high else f"{low}-{high}" for low, high in runs)
+
+
+def in_short(cpus: Sequence[int]) -> str:
+    """Return sorted CPUs for a person: as a kernel's list, or by the first and the last where they come in steps."""
+    steps = {late - early for early, late in itertools.pairwise(cpus)}
+    if len(cpus) > 4 and len(steps) == 1 and steps != {1}:
+        return f"{cpus[0]},{cpus[1]},...,{cpus[-1]}"
+    return ranges(cpus)
 
 
 def read(path: Path) -> str | None:

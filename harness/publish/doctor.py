@@ -12,7 +12,7 @@ from rich.text import Text
 from harness.errors import StageError
 from harness.execute.host import ISA_FLAGS, Host, fingerprint, memory_bytes
 from harness.execute.placement import place
-from harness.execute.topology import ranges
+from harness.execute.topology import in_short
 from harness.execute.trust import Finding, gibibytes
 from harness.plan.config import HostConfig
 
@@ -35,17 +35,22 @@ _NAMES = {
 
 def render(host: Host, findings: Sequence[Finding], console: Console) -> None:
     """Print the host and its findings; commands stand alone on their lines, to be copied."""
+    render_facts(host, console)
+    console.print()
+    if not findings:
+        console.print(Text("Nothing was found that would make timings untrustworthy.", style="green"))
+    for finding in findings:
+        _print(finding, console)
+
+
+def render_facts(host: Host, console: Console) -> None:
+    """Print what the host is."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in _facts(host):
         table.add_row(name, value)
     console.print(table)
-    console.print()
-    if not findings:
-        console.print(Text("Nothing was found that would make timings untrustworthy.", style="green"))
-    for finding in findings:
-        _print(finding, console)
 
 
 def _print(finding: Finding, console: Console) -> None:
@@ -70,7 +75,7 @@ def _facts(host: Host) -> Iterator[tuple[str, Text]]:
     yield "numbers", Text(", ".join(filter(None, (numbers, host.microcode and f"microcode {host.microcode}"))) or "-")
     yield "instructions", _instructions(host)
     yield "cores", Text(_cores(host))
-    yield "a cell runs", Text(_placement(host))
+    yield "by default", Text(_placement(host))
     yield "caches", Text(_caches(host))
     yield "NUMA", Text(_numa(host))
     yield "memory", Text(f"{gibibytes(host.memory_total_bytes)}, of which {gibibytes(memory_bytes(host))} allowed")
@@ -95,8 +100,8 @@ def _placement(host: Host) -> str:
     try:
         found = place(HostConfig(name="native"), host)
     except StageError as error:
-        return f"nowhere: {error.message}"
-    return "; ".join((f"{found} by default", *found.notes))
+        return f"no cell can run: {error.message}"
+    return "; ".join((f"a cell has {found}", *found.notes))
 
 
 def _caches(host: Host) -> str:
@@ -113,7 +118,7 @@ def _numa(host: Host) -> str:
     shown = []
     for node in host.numa:
         memory = f", {gibibytes(node.memory_bytes)}" if node.memory_bytes is not None else ""
-        shown.append(f"node {node.number}: CPU {ranges(node.cpus) or 'none'}{memory}")
+        shown.append(f"node {node.number}: CPU {in_short(node.cpus) or 'none'}{memory}")
     return "; ".join(shown) or "unknown"
 
 

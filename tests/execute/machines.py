@@ -35,8 +35,18 @@ GENOA = {
     **{"stepping": "1", "microcode": "0xa10113e", "flags": f"{_AVX512} avx512_bf16"},
 }
 
-#: Kibibytes of data cache, of second-level cache and of last-level cache a socket.
-_CACHES = {"106": (48, 1280, 61440), "143": (48, 2048, 107520), "207": (48, 2048, 327680), "17": (32, 1024, 32768)}
+#: CPU model -> kibibytes of data cache, second-level and last-level cache, and the cores that share each.
+_CACHES = {
+    "85": ((32, 1), (1024, 1), (33792, None)),
+    "106": ((48, 1), (1280, 1), (61440, None)),
+    "143": ((48, 1), (2048, 1), (107520, None)),
+    "207": ((48, 1), (2048, 1), (327680, None)),
+    "183": ((48, 1), (2048, 1), (36864, None)),
+    "17": ((32, 1), (1024, 1), (32768, 8)),
+}
+
+#: The same of the efficient cores of a hybrid CPU, which alone have no SMT there.
+_EFFICIENT_CACHES = ((32, 1), (4096, 4), (36864, None))
 
 
 @dataclass(frozen=True)
@@ -133,10 +143,8 @@ def described(name: str) -> Host:
 
 def build(root: Path, machine: Machine) -> Path:
     """Write a machine's tree below `root` and return that."""
-    sockets: dict[int, list[int]] = {}
     nodes: dict[int, list[int]] = {node: [] for node in machine.memory}
-    for own, socket, node in machine.cores:
-        sockets.setdefault(socket, []).extend(own)
+    for own, _, node in machine.cores:
         nodes[node].extend(own)
     online = sorted(cpu for own, _, _ in machine.cores for cpu in own)
     files = {
@@ -158,26 +166,32 @@ def build(root: Path, machine: Machine) -> Path:
             folder = f"sys/devices/system/cpu/cpu{cpu}/topology"
             files[f"{folder}/thread_siblings_list"] = f"{ranges(own)}\n"
             files[f"{folder}/physical_package_id"] = f"{socket}\n"
-        files |= _caches(machine.cpu["model"], own, sorted(sockets[socket]))
-    return write(root, {**files, **machine.files})
+    return write(root, {**files, **_caches(machine), **machine.files})
 
 
 def _block(number: int, cpu: Mapping[str, str]) -> str:
     return "\n".join(f"{name}\t: {value}" for name, value in {"processor": str(number), **cpu}.items())
 
 
-def _caches(model: str, own: Sequence[int], socket: Sequence[int]) -> dict[str, str]:
-    """Return the caches of a core, each with the first CPU that shares it: thousands of files say the same."""
+def _caches(machine: Machine) -> dict[str, str]:
+    """Return the caches, each with the first CPU that shares it alone: thousands of files say the same."""
+    is_hybrid = "sys/devices/cpu_atom/cpus" in machine.files
+    kinds: dict[tuple[int, bool], list[tuple[int, ...]]] = {}
+    for own, socket, _ in machine.cores:
+        kinds.setdefault((socket, is_hybrid and len(own) == 1), []).append(own)
     files = {}
-    for index, size in enumerate(_CACHES.get(model, (32, 1024, 33792))):
-        shared = socket if index == 2 else own
-        if shared[0] not in own:
-            continue
-        place = f"sys/devices/system/cpu/cpu{shared[0]}/cache/index{index}"
-        files |= {
-            f"{place}/level": f"{index + 1}\n",
-            f"{place}/type": "Unified\n" if index else "Data\n",
-            f"{place}/size": f"{size}K\n",
-            f"{place}/shared_cpu_list": f"{ranges(shared)}\n",
-        }
+    for (socket, is_efficient), cores in kinds.items():
+        caches = _EFFICIENT_CACHES if is_efficient else _CACHES[machine.cpu["model"]]
+        whole = [own for own, of, _ in machine.cores if of == socket]
+        for index, (size, sharing) in enumerate(caches):
+            groups = [cores[at : at + sharing] for at in range(0, len(cores), sharing)] if sharing else [whole]
+            for group in groups:
+                shared = sorted(cpu for own in group for cpu in own)
+                place = f"sys/devices/system/cpu/cpu{shared[0]}/cache/index{index}"
+                files |= {
+                    f"{place}/level": f"{index + 1}\n",
+                    f"{place}/type": "Unified\n" if index else "Data\n",
+                    f"{place}/size": f"{size}K\n",
+                    f"{place}/shared_cpu_list": f"{ranges(shared)}\n",
+                }
     return files

@@ -34,7 +34,7 @@ _COMMON = {
 
 
 def reads(source: str) -> Iterator[str]:
-    """Yield each attribute that is read, as ``name`` and ``owner.name``, and each text that something is looked up by."""
+    """Yield each attribute that is read, as ``name`` and ``owner.name``, and each text that is looked up."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Attribute(value=owner, attr=name, ctx=ast.Load()):
