@@ -100,7 +100,7 @@ def assemble(
     own_path = {} if code.known is None else {"PYTHONPATH": str(code.package.parent)}
     children = Children(
         pythons=pythons,
-        allowed_cores=hosts.allowed_cores(host),
+        host=host,
         memory_bytes=hosts.memory_bytes(host),
         logs=place.cache / "logs" / writer.run,
         cache=place.cache,

@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from harness.backends.base import backend_class
 from harness.errors import UserError, nearest
 from harness.execute import host as hosts
+from harness.execute import placement
 from harness.models import base as models
 from harness.plan import ceilings, instructions
 from harness.plan.catalogue import Catalogue
@@ -24,6 +25,7 @@ from harness.plan.suite import Entry, Exclusion, Suite, read_suite
 from harness.tasks import readers
 
 _AXIS_NAMES = tuple(AXES)
+_HOST = _AXIS_NAMES.index("host")
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def make_plan(catalogue: Catalogue, overrides: Sequence[str], host: hosts.Host |
 
     Parameters
     ----------
-    host : the host that is planned for, whose instruction sets decide what can run; None for this one.
+    host : the host that is planned for, whose instruction sets and cores decide what can run; None for this one.
 
     Raises
     ------
@@ -131,6 +133,7 @@ def make_plan(catalogue: Catalogue, overrides: Sequence[str], host: hosts.Host |
     axes = {axis: _axis_options(catalogue, suite, request, axis) for axis in AXES}
     rules = [_Rule(exclusion, axes, request) for exclusion in suite.exclude]
     host = host or hosts.describe()
+    homeless = {option.label: placement.misfit(option.config, host) for option in axes["host"]}
     cells: list[Cell] = []
     excluded: list[Excluded] = []
     for chosen in itertools.product(*axes.values()):
@@ -139,7 +142,8 @@ def make_plan(catalogue: Catalogue, overrides: Sequence[str], host: hosts.Host |
         if because is not None:
             excluded.append(Excluded(cell, Reason("excluded", because)))
             continue
-        because = misfit(cell) or ceilings.misfit(cell, host.isa) or _unsupported(cell, host)
+        because = misfit(cell) or homeless[cell.labels[_HOST]]
+        because = because or ceilings.misfit(cell, host.isa) or _unsupported(cell, host)
         if because is not None:
             excluded.append(Excluded(cell, Reason("unsupported", because)))
         else:

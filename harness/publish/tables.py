@@ -18,7 +18,7 @@ from rich.text import Text
 
 from harness.errors import UserError
 from harness.plan.ceilings import CEILING
-from harness.publish import scenarios, tunings
+from harness.publish import placements, scenarios, tunings
 from harness.publish.columns import PERCENT, WIDE, fields, fit, lay_out
 from harness.publish.heading import Heading
 from harness.publish.numbers import decimals, ends, is_known, number
@@ -73,7 +73,7 @@ def show(frame: pd.DataFrame, heading: Heading, console: Console) -> None:
     for reason, index in footnotes.items():
         _print(console, f"[{index}] {reason}")
     console.print()
-    for line in legend(frame):
+    for line in (*legend(frame), *heading.sources):
         _print(console, line, "dim")
 
 
@@ -86,7 +86,7 @@ def write(frame: pd.DataFrame, folder: Path, heading: Heading) -> list[Path]:
     ------
     UserError : the folder cannot be written.
     """
-    optional = {**scenarios.COLUMNS, **tunings.COLUMNS}
+    optional = {**scenarios.COLUMNS, **tunings.COLUMNS, **placements.COLUMNS, **placements.TILE_COLUMNS}
     typed = frame.astype({**COLUMNS, **{name: kind for name, kind in optional.items() if name in frame}})
     paths = write_csv_and_markdown(typed, markdown(frame, heading), folder, heading.run, "the tables")
     paths.append(folder / f"{heading.run}.parquet")
@@ -128,7 +128,7 @@ def markdown(frame: pd.DataFrame, heading: Heading) -> str:
         lines += [f"### {escaped(part.title)}", "", text, ""]
         lines += [line for sentence in part.sentences for line in (escaped(sentence), "")]
     lines += [f"{index}. {escaped(reason)}" for reason, index in footnotes.items()]
-    lines += [""] * bool(footnotes) + [f"- {escaped(line)}" for line in legend(frame)]
+    lines += [""] * bool(footnotes) + [f"- {escaped(line)}" for line in (*legend(frame), *heading.sources)]
     return "\n".join(lines) + "\n"
 
 
@@ -149,7 +149,8 @@ def parts(frame: pd.DataFrame, heading: Heading) -> Iterator[Part]:
             one = latency.iloc[0]
             title += f", latency at batch {one['latency_batch']:.0f}"
             title += f" of {one['sequence_length']:.0f} tokens" if pd.notna(one["sequence_length"]) else ""
-        yield Part(title, group, list(_sentences(group, heading)))
+        title += placements.title(group)
+        yield Part(title, group, [*_sentences(group, heading), *placements.sentences(group)])
 
 
 def legend(frame: pd.DataFrame) -> Iterator[str]:
@@ -180,6 +181,7 @@ def legend(frame: pd.DataFrame) -> Iterator[str]:
         )
     yield from scenarios.legend(frame)
     yield from tunings.legend(frame)
+    yield from placements.legend(frame)
     iterations = frame["iterations"].min()
     if iterations < _ITERATIONS_FOR_P99:
         yield f"p99 of as few as {iterations:.0f} samples an invocation is near the slowest of them, not a tail."
