@@ -111,7 +111,7 @@ def _table(plan: Plan) -> Table:
     table = Table(box=None, pad_edge=False)
     shown = [place for place, axis in enumerate(AXES) if place < 4 or _varies(plan, place)]
     for place in shown:
-        table.add_column(list(AXES)[place])
+        table.add_column(list(AXES)[place], overflow="fold")
     table.add_column("status", overflow="fold")
     for cell in plan.cells:
         table.add_row(*(Text(cell.labels[place]) for place in shown), Text("run", style="green"))

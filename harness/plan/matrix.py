@@ -25,6 +25,9 @@ from harness.plan.suite import Entry, Exclusion, Suite, read_suite
 from harness.tasks import readers
 
 _AXIS_NAMES = tuple(AXES)
+
+#: Of ``host.threads``: one option each for 1, 2, 4 ... threads, up to all that the host option has.
+DOUBLING = "doubling"
 _HOST = _AXIS_NAMES.index("host")
 
 
@@ -130,9 +133,9 @@ def make_plan(catalogue: Catalogue, overrides: Sequence[str], host: hosts.Host |
     """
     request = parse(overrides)
     suite = read_suite(catalogue.suite(request.suite))
-    axes = {axis: _axis_options(catalogue, suite, request, axis) for axis in AXES}
-    rules = [_Rule(exclusion, axes, request) for exclusion in suite.exclude]
     host = host or hosts.describe()
+    axes = {axis: _axis_options(catalogue, suite, request, axis, host) for axis in AXES}
+    rules = [_Rule(exclusion, axes, request) for exclusion in suite.exclude]
     homeless = {option.label: placement.misfit(option.config, host) for option in axes["host"]}
     cells: list[Cell] = []
     excluded: list[Excluded] = []
@@ -155,7 +158,7 @@ def make_plan(catalogue: Catalogue, overrides: Sequence[str], host: hosts.Host |
     return Plan(suite, tuple(overrides), every, tuple(cells), tuple(excluded))
 
 
-def _axis_options(catalogue: Catalogue, suite: Suite, request: Request, axis: str) -> list[Option]:
+def _axis_options(catalogue: Catalogue, suite: Suite, request: Request, axis: str, host: hosts.Host) -> list[Option]:
     entries = list(suite.axes.get(axis, ()))
     if axis in request.replaced:
         # A suite's own entry of that name keeps the fields that the suite gives it.
@@ -169,13 +172,26 @@ def _axis_options(catalogue: Catalogue, suite: Suite, request: Request, axis: st
         )
     built: list[Option] = []
     for entry in entries:
-        fields = {path: [value] for path, value in entry.fields.items()}
-        built += options(catalogue, axis, entry.name, {**fields, **request.fields[axis]}, entry.label)
+        fields = {path: [value] for path, value in entry.fields.items()} | request.fields[axis]
+        if axis == "host" and DOUBLING in fields.get("threads", ()):
+            fields["threads"] = _doubled(catalogue, entry.name, fields, host)
+        built += options(catalogue, axis, entry.name, fields, entry.label)
     labels = [option.label for option in built]
     twice = next((label for label in labels if labels.count(label) > 1), None)
     if twice is not None:
         raise UserError(f"axis {axis}: option {twice} is there twice; give one of them a label")
     return built
+
+
+def _doubled(catalogue: Catalogue, name: str, fields: Mapping[str, Sequence[Any]], host: hosts.Host) -> list[int]:
+    """Return 1, 2, 4 ... and at last all threads that a host option has on `host`."""
+    without = {path: values for path, values in fields.items() if path != "threads"}
+    most = 1
+    for option in options(catalogue, "host", name, without):
+        # What does not fit this host is left out later, with its reason.
+        if placement.misfit(option.config, host) is None:
+            most = max(most, placement.place(option.config, host).threads)
+    return [*(2**power for power in range((most - 1).bit_length())), most]
 
 
 def cell_of(chosen: Sequence[Option]) -> Cell:
