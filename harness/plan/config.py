@@ -16,6 +16,9 @@ FAILED_INVOCATIONS = 2
 #: What `host.isa` may name beside ``native``, the lowest first, in oneDNN's words: no kernel uses more than that.
 ISA_CEILINGS = ("avx2", "avx512_core", "avx512_core_vnni")
 
+#: What `host.emulated` may name, in QEMU's words.
+EMULATED_CPUS = ("Haswell", "Nehalem")
+
 #: OmegaConf's marker of a mandatory value, spelled out so that the child needs no OmegaConf.
 MISSING = "???"
 
@@ -185,13 +188,17 @@ class TunerConfig:
 
 @dataclass(frozen=True)
 class HostConfig:
-    """What of this host a cell may use: an instruction-set ceiling (`isa`), cores, NUMA node."""
+    """What of this host a cell may use: an instruction-set ceiling (`isa`), cores, NUMA node.
+
+    `emulated` names a CPU of EMULATED_CPUS that QEMU shows to the cell's own stages, which are then never timed.
+    """
 
     name: str = MISSING
     isa: str | None = None  # None or native: no ceiling
     cores: tuple[int, ...] | None = None  # None: the lowest-numbered allowed cores, one per thread
     threads: int | None = None  # None: all allowed physical cores
     numa_node: int | None = None
+    emulated: str | None = None  # None: this host's own CPU
 
 
 #: What a scenario asks of a model, in the words of MLPerf Inference (V. J. Reddi et al., ISCA 2020).

@@ -15,7 +15,7 @@ from harness.backends.base import backend_class
 from harness.errors import UserError, nearest
 from harness.execute import host as hosts
 from harness.models import base as models
-from harness.plan import ceilings, instructions
+from harness.plan import ceilings, emulation, instructions
 from harness.plan.catalogue import Catalogue
 from harness.plan.cell import Cell, Option, Reason
 from harness.plan.compose import options
@@ -135,11 +135,12 @@ def make_plan(catalogue: Catalogue, overrides: Sequence[str], host: hosts.Host |
     excluded: list[Excluded] = []
     for chosen in itertools.product(*axes.values()):
         cell = cell_of(chosen)
-        because = next((rule.because for rule in rules if rule.holds(chosen, host.isa)), None)
+        left = instructions.effective(cell.host, host.isa)
+        because = next((rule.because for rule in rules if rule.holds(chosen, left)), None)
         if because is not None:
             excluded.append(Excluded(cell, Reason("excluded", because)))
             continue
-        because = misfit(cell) or ceilings.misfit(cell, host.isa) or _unsupported(cell, host)
+        because = misfit(cell) or emulation.misfit(cell) or ceilings.misfit(cell, host.isa) or _unsupported(cell, left)
         if because is not None:
             excluded.append(Excluded(cell, Reason("unsupported", because)))
         else:
@@ -182,8 +183,7 @@ def cell_of(chosen: Sequence[Option]) -> Cell:
     return Cell("/".join(labels), identity, *(option.config for option in chosen), labels)
 
 
-def _unsupported(cell: Cell, host: hosts.Host) -> str | None:
-    left = instructions.effective(cell.host, host.isa)
+def _unsupported(cell: Cell, left: Sequence[str]) -> str | None:
     return backend_class(cell.backend.name).supports(cell, left)
 
 
