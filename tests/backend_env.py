@@ -10,13 +10,22 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from harness.plan import emulation
+from harness.plan.config import HostConfig
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
-def run_in(python: Path, source: str | Path, *args: Any, timeout_seconds: float = 600) -> Any:
+def run_in(
+    python: Path,
+    source: str | Path,
+    *args: Any,
+    timeout_seconds: float = 600,
+    host: HostConfig = HostConfig(name="native"),  # noqa: B008 (frozen)
+) -> Any:
     """Run `source` (Python text, or the path of a file) in `python` and return what it prints last, as JSON.
 
-    `args` arrive as the JSON list ``ARGS``. The repository's root is on the path.
+    `args` arrive as the JSON list ``ARGS``. The repository's root is on the path. `host` may have an emulated CPU.
 
     Raises
     ------
@@ -31,9 +40,10 @@ def run_in(python: Path, source: str | Path, *args: Any, timeout_seconds: float 
         "OMP_WAIT_POLICY": "PASSIVE",
         "HF_HUB_OFFLINE": "1",
         "HF_HOME": str(Path(tempfile.gettempdir()) / f"harness-tests-hub-{os.getuid()}"),
+        **emulation.variables(host),
     }
     finished = subprocess.run(
-        [str(python), "-c", program],
+        [*emulation.prefix(host), str(python), "-c", program],
         input=json.dumps(args, default=str),
         capture_output=True,
         text=True,

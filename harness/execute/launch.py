@@ -11,7 +11,6 @@ import contextlib
 import errno
 import json
 import os
-import resource
 import select
 import signal
 import subprocess
@@ -90,7 +89,8 @@ def launch(
     log_path : where the child's standard output and error go, after what is there.
     variables : the child's environment, beside :data:`PASSED_ON` and :data:`FIXED`.
     on_message : called with each message before the last: progress, and the trials of a tuning.
-    emulator : the words before `python` that have it run on another CPU (:func:`harness.plan.emulation.prefix`).
+    emulator : the words before `python` that have it run on another CPU (:func:`harness.plan.emulation.prefix`). Its
+        memory has no limit but the host's then.
 
     Raises
     ------
@@ -168,9 +168,6 @@ def begin(
         return Outcome(kind, f"{error.filename or python}: {error.strerror or error}")
     finally:
         os.close(writing)
-    if emulator:
-        # QEMU keeps a limit on data that the child sets for itself from the kernel.
-        resource.prlimit(process.pid, resource.RLIMIT_DATA, (spec["memory_limit_bytes"],) * 2)
     ended = os.pidfd_open(process.pid)
     return Running(process, reading, ended, log_path, log_start, start, time_limit_seconds, memory)
 

@@ -69,6 +69,10 @@ def misfit(cell: Cell) -> str | None:
     because = missing()
     if because is None and cell.tuner.name != "none":
         because = "a tuner ranks by latency, which no emulated CPU has; want tuner=none"
+    # QEMU keeps the limit that a process sets for itself from the kernel, and under one from outside it spins for ever
+    # as soon as it finds no memory for its own tables.
+    if because is None and cell.protocol.memory_limit_bytes is not None:
+        because = "QEMU cannot keep to a protocol.memory_limit_bytes; want none"
     return None if because is None else f"host.emulated={cell.host.emulated}: {because}"
 
 
