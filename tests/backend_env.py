@@ -15,13 +15,15 @@ from harness.plan.config import HostConfig
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+NATIVE = HostConfig(name="native")
+
 
 def run_in(
     python: Path,
     source: str | Path,
     *args: Any,
     timeout_seconds: float = 600,
-    host: HostConfig = HostConfig(name="native"),  # noqa: B008 (frozen)
+    host: HostConfig = NATIVE,
 ) -> Any:
     """Run `source` (Python text, or the path of a file) in `python` and return what it prints last, as JSON.
 
