@@ -32,7 +32,6 @@ ROUNDING = 0.51 / 127
 TORCH = {
     "fp32": torch_tiny.CELLS["fp32 eager"],
     "static": torch_tiny.CELLS["static fx"],
-    "static, onednn": torch_tiny.CELLS["static fx, onednn"],
 }
 ONNXRUNTIME = {
     "fp32": exported.make_cell("onnxruntime", "none", "fp32"),
