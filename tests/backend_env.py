@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.plan import emulation
+from harness.plan.catalogue import catalogue
+from harness.plan.compose import options
 from harness.plan.config import HostConfig
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -23,11 +25,13 @@ def run_in(
     source: str | Path,
     *args: Any,
     timeout_seconds: float = 600,
+    backend: str | None = None,
     host: HostConfig = NATIVE,
 ) -> Any:
     """Run `source` (Python text, or the path of a file) in `python` and return what it prints last, as JSON.
 
-    `args` arrive as the JSON list ``ARGS``. The repository's root is on the path. `host` may have an emulated CPU.
+    `args` arrive as the JSON list ``ARGS``. The repository's root is on the path. A `backend` adds the variables that
+    its config sets for every child; `host` may have an emulated CPU.
 
     Raises
     ------
@@ -41,6 +45,7 @@ def run_in(
         "PYTHONPATH": str(REPOSITORY),
         "OMP_WAIT_POLICY": "PASSIVE",
         "HF_HUB_OFFLINE": "1",
+        **({} if backend is None else variables_of(backend)),
         "HF_HOME": str(Path(tempfile.gettempdir()) / f"harness-tests-hub-{os.getuid()}"),
         **emulation.variables(host),
     }
@@ -55,6 +60,12 @@ def run_in(
     )
     assert finished.returncode == 0, f"exit {finished.returncode}:\n{finished.stderr[-4000:]}"
     return json.loads(finished.stdout.strip().splitlines()[-1])
+
+
+def variables_of(backend: str) -> dict[str, str]:
+    """Return the variables that a backend's config sets for its children."""
+    (option,) = options(catalogue(), "backend", backend, {})
+    return dict(option.config.variables)
 
 
 def environment_python(name: str) -> Path:

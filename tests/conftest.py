@@ -1,20 +1,51 @@
-"""Property tests try the same examples everywhere, without a time limit for each: machines here are slow and shared.
+"""Settings of all tests, and what tests that depend on the host's instruction sets have seen.
 
+Property tests try the same examples everywhere, without a time limit for each: machines here are slow and shared.
 ``HARNESS_TEST_EXPLORE=1`` has them try new examples, as a person who changes the code should now and then.
 """
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 
 import pytest
 from hypothesis import settings
 
 from tests.emulated import require_qemu
+from tests.needs import FAMILIES, has
 
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("explore" if os.environ.get("HARNESS_TEST_EXPLORE") else "same")
+
+_SEEN: Counter[tuple[str, bool]] = Counter()
+
+
+@pytest.fixture
+def there(request: pytest.FixtureRequest) -> bool:
+    """Say whether the host has all that the test's mark ``needs(FAMILY)`` names."""
+    marks = list(request.node.iter_markers("needs"))
+    assert marks, "there: the test says no needs(FAMILY)"
+    return all(has(family) for mark in marks for family in mark.args)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse a family that there is not, and note which behaviour each test will assert here."""
+    for item in items:
+        for mark in item.iter_markers("needs"):
+            for family in mark.args:
+                if family not in FAMILIES:
+                    raise pytest.UsageError(f"{item.nodeid}: needs({family!r}); valid: {', '.join(FAMILIES)}")
+                _SEEN[family, has(family)] += 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests asserted what happens with, and what without, each family of instructions."""
+    for (family, is_there), count in sorted(_SEEN.items()):
+        terminalreporter.line(
+            f"needs({family}): {count} tests asserted what happens {'with' if is_there else 'without'} it"
+        )
 
 
 @pytest.fixture(scope="session")

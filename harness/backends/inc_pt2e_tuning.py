@@ -63,7 +63,7 @@ def autotune(asked: ToTune) -> Tunable:
     def store(quantized: torch.nn.Module, out: Path) -> None:
         asked.report.progress("tune", 0, 1, "compiling, a minute or so")
         pt2e_package.save(pt2e_graph.export(quantized, names, vocabulary), names, out)
-        pt2e_package.difference(out, quantized, vocabulary, pt2e_package.TOLERANCE["int8"])
+        pt2e_package.require_same_as(out, quantized, vocabulary, "int8")
 
     provenance = {"calibration": shown.calibration.provenance()}
     return inc_tuning.tunable(asked, offers, store, search, provenance, lambda made: pt2e_graph.runner(made, names))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.backends import torch_recipe as recipe
 from harness.backends.base import Backend as Contract
 from harness.backends.base import ExecutedPrecision, ToTune, Tunable
+from harness.plan import instructions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +42,9 @@ class Backend(Contract):
         }
         if cell.approach.method in reasons:
             return f"approach.method={cell.approach.method}: {reasons[cell.approach.method]}"
-        because = recipe.unsupported(cell, METHODS)
+        because = recipe.unsupported(cell, METHODS) or instructions.unsupported(
+            cell, isa, "cast", instructions.BF16_EMULATED, "IPEX refuses to pack BF16 weights without AVX-512"
+        )
         if because is not None:
             return because
         if cell.backend.engine is not None:
@@ -67,8 +70,7 @@ class Backend(Contract):
         else:
             dtype = torch.bfloat16 if cell.approach.method == "cast" else torch.float32
             optimised = ipex.optimize(network, dtype=dtype, inplace=True)
-        difference = ipex_script.save(optimised, cell.approach.precision, out)
-        return {**provenance, "largest_difference_from_network": difference}
+        return provenance | ipex_script.save(optimised, cell.approach.precision, out)
 
     def tunable(self, asked: ToTune) -> Tunable:
         from harness.backends import inc_torch_tuning

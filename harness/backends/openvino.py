@@ -31,7 +31,7 @@ class Backend(Contract):
 
     @staticmethod
     def supports(cell: Cell, isa: Collection[str] | None = None) -> str | None:
-        return openvino_recipe.unsupported(cell)
+        return openvino_recipe.unsupported(cell, isa)
 
     def quantize(self, checkpoint: Path, cell: Cell, train: Rows, out: Path, report: Report) -> dict[str, Any]:
         from harness.backends import openvino_prepare

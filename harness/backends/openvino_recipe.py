@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from harness.backends.export_network import unsupported as unsupported_export
+from harness.plan import instructions
 
 if TYPE_CHECKING:
     from harness.plan.cell import Cell
@@ -25,9 +27,18 @@ _GROUP_SIZES = (32, 64, 128, 256)
 OBSERVERS = ("minmax", "histogram")
 
 
-def unsupported(cell: Cell) -> str | None:
-    """Return one line on why OpenVINO cannot run the cell, or None."""
-    reason = unsupported_export(cell, METHODS, STRATEGIES) or _options(cell.approach)
+def unsupported(cell: Cell, isa: Collection[str] | None = None) -> str | None:
+    """Return one line on why OpenVINO cannot run the cell on a host with the instruction sets `isa`, or None."""
+    reason = (
+        unsupported_export(cell, METHODS, STRATEGIES)
+        or _options(cell.approach)
+        or instructions.unsupported(
+            cell, isa, "cast", instructions.BF16_EMULATED, "the runtime silently computes in FP32 without AVX-512"
+        )
+        or instructions.unsupported(
+            cell, isa, "dynamic", instructions.VNNI, "the runtime silently multiplies in FP32 without VNNI"
+        )
+    )
     if reason or cell.approach.method in ("none", "cast"):
         return reason
     method = cell.approach.method

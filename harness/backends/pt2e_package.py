@@ -16,16 +16,13 @@ import torch
 import torch._inductor
 
 from harness.backends.torch_example import example
+from harness.backends.torch_verify import require_same
 from harness.errors import StageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 PACKAGE_FILE = "model.pt2"
-
-#: Largest difference of a logit between package and graph, as a share of the largest logit. FP32 differs in the order
-#: of sums only; a sum on the edge of a code may fall either way and is carried on by the layers behind it.
-TOLERANCE = {"fp32": 1e-4, "bf16": 5e-2, "int8": 2e-1}
 
 #: (rows, tokens) of the batches on which they are compared: others than the graph was exported with.
 _SHAPES = ((1, 5), (3, 17))
@@ -87,21 +84,13 @@ def load(artefact: Path) -> tuple[Callable[..., torch.Tensor], tuple[str, ...]]:
     return package, tuple(package.loader.get_metadata()[_INPUTS].split(","))
 
 
-def difference(out: Path, module: torch.nn.Module, vocabulary: int, tolerance: float) -> float:
-    """Return the largest difference of a logit between the package in `out` and the `module` it was compiled from.
+def require_same_as(out: Path, module: torch.nn.Module, vocabulary: int, precision: str) -> dict[str, Any]:
+    """Return how the package in `out` agrees with the `module` it was compiled from, as provenance.
 
     Raises
     ------
-    StageError : ``error`` when it is above `tolerance` times the largest logit.
+    StageError : ``error`` when their logits differ (see :mod:`harness.backends.torch_verify`).
     """
     package, names = load(out)
-    largest = 0.0
-    for rows, tokens in _SHAPES:
-        batch = tuple(example(names, vocabulary, rows, tokens).values())
-        with torch.no_grad():
-            wanted, found = module(*batch).float(), package(*batch).float()
-        here = float((wanted - found).abs().max())
-        if not here <= tolerance * max(1.0, float(wanted.abs().max())):
-            raise StageError("error", f"the package's logits differ from the graph's by {here:.2g}")
-        largest = max(largest, here)
-    return largest
+    batches = [tuple(example(names, vocabulary, *shape).values()) for shape in _SHAPES]
+    return require_same(lambda batch: package(*batch), lambda batch: module(*batch), batches, precision)

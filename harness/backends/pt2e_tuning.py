@@ -57,8 +57,7 @@ def tunable(asked: ToTune) -> Tunable:
         module = graph_of(recipe)
         asked.report.progress("tune", 0, 1, "compiling, a minute or so")
         pt2e_package.save(pt2e_graph.export(module, names, vocabulary), names, out)
-        precision = "fp32" if recipe is None else "int8"
-        pt2e_package.difference(out, module, vocabulary, pt2e_package.TOLERANCE[precision])
+        pt2e_package.require_same_as(out, module, vocabulary, "fp32" if recipe is None else "int8")
 
     def preview(recipe: Recipe) -> Run:
         return pt2e_graph.runner(graph_of(recipe), names)

@@ -11,6 +11,7 @@ import numpy as np
 from harness.backends import foreign_tuning, tensorflow_graph, tensorflow_static
 from harness.backends.base import Backend, ExecutedPrecision, ToTune, Tunable
 from harness.errors import StageError, nearest
+from harness.plan import instructions
 
 if TYPE_CHECKING:
     from harness.models.tensorflow_encoder import Encoder
@@ -45,8 +46,8 @@ _OBSERVERS = {
 }
 
 
-def unsupported(cell: Cell) -> str | None:
-    """Return why no TensorFlow backend can run the cell, or None."""
+def unsupported(cell: Cell, isa: Collection[str] | None = None) -> str | None:
+    """Return why no TensorFlow backend can run the cell on a host with the instruction sets `isa`, or None."""
     approach = cell.approach
     if cell.model.architecture not in ARCHITECTURES:
         return f"architecture {cell.model.architecture} is not ported to TensorFlow; valid: {', '.join(ARCHITECTURES)}"
@@ -56,6 +57,12 @@ def unsupported(cell: Cell) -> str | None:
         return f"method {approach.method} does not exist on TensorFlow here; valid: {', '.join(_PRECISIONS)}"
     if approach.precision != _PRECISIONS[approach.method]:
         return f"method {approach.method} executes {_PRECISIONS[approach.method]}, not {approach.precision}"
+    # The plug-in does worse: it dies.
+    because = instructions.unsupported(
+        cell, isa, "cast", instructions.BF16_EMULATED, "oneDNN has no BF16 kernel without AVX-512, so another one runs"
+    )
+    if because is not None:
+        return because
     if cell.tuner.name != "none":
         if not foreign_tuning.is_foreign(cell):
             return f"tuner {cell.tuner.name} does not tune TensorFlow graphs"
@@ -92,7 +99,7 @@ class TensorflowBackend(Backend):
 
     @staticmethod
     def supports(cell: Cell, isa: Collection[str] | None = None) -> str | None:
-        return unsupported(cell)
+        return unsupported(cell, isa)
 
     def quantize(self, checkpoint: Path, cell: Cell, train: Rows, out: Path, report: Report) -> dict[str, Any]:
         from harness.models.tensorflow_encoder import read_encoder

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.execute.host import describe, with_all_instructions
 from harness.execute.schedule import rings
 from harness.plan.catalogue import catalogue
 from harness.plan.config import AXES
@@ -23,12 +24,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's own options."""
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object, for programs")
-    form.add_argument("--compatibility", action="store_true", help="approaches x backends and reasons, as Markdown")
+    form.add_argument(
+        "--compatibility",
+        action="store_true",
+        help="approaches x backends and reasons, for a host with all instructions, as Markdown",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan; nothing is built, downloaded or measured."""
-    plan = make_plan(catalogue(arguments.project), arguments.overrides)
+    # A table for every reader leaves nothing out for what one host lacks.
+    host = with_all_instructions(describe()) if arguments.compatibility else None
+    plan = make_plan(catalogue(arguments.project), arguments.overrides, host)
     if arguments.json:
         print(json.dumps(as_json(plan), indent=1))
         return 0

@@ -29,7 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
 def make_table(results: Path, run_file: Path, console: Console) -> pd.DataFrame:
     """Print a run's table, write its files below `results`, and return its rows."""
     lines = store.read_run(run_file)
-    rows = rows_of(lines)
+    host = store.read_host(results, lines[0]["host"])
+    rows = rows_of(lines, None if host is None else host["isa"])
     above = heading(lines, store.host_line(results, lines[0]["host"]))
     tables.show(rows, above, console)
     folder = results / store.TABLES

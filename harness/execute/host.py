@@ -134,6 +134,11 @@ def fingerprint(host: Host) -> str:
     return digest([cpu, caches, numa, host.cores], 12)
 
 
+def with_all_instructions(host: Host) -> Host:
+    """Return the host as if it had every instruction set that matters."""
+    return dataclasses.replace(host, isa=ISA_FLAGS)
+
+
 def allowed_cores(host: Host) -> tuple[int, ...]:
     """Return one logical CPU for each physical core that this process may use: the core's lowest allowed one."""
     allowed = set(host.affinity)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import nearest
+from harness.execute.host import describe
 from harness.optimization.metrics import Metric
 from harness.optimization.objectives import Objective, performance
+from harness.plan import instructions
 from harness.tuning.criterion import Criterion
 from harness.tuning.errors import TuningError
 from harness.tuning.objective import Objective as Combined
@@ -41,6 +43,8 @@ class QuantizationConfig:
     strategy : sensitivity, or basic (Neural Compressor's order, to compare with).
     sampling_size : training rows that calibrate, exactly, the first in their own order.
     use_bf16 : whether what falls back runs in BF16 instead of FP32.
+    reduce_range : whether activations are mapped to 7 bits, so that sums of two products fit into 16; None for where it
+        is needed, which is where the host has no VNNI.
     history : a file that keeps every trial, from which an interrupted tuning goes on.
 
     Raises
@@ -57,6 +61,7 @@ class QuantizationConfig:
     strategy: str = "sensitivity"
     sampling_size: int = 100
     use_bf16: bool = False
+    reduce_range: bool | None = None
     history: str | Path | None = None
 
     def __post_init__(self) -> None:
@@ -72,6 +77,8 @@ class QuantizationConfig:
             raise TuningError(f"timeout={self.timeout!r}: want a number of seconds from 0")
         if not isinstance(self.use_bf16, bool):
             raise TuningError(f"use_bf16={self.use_bf16!r}: want True or False")
+        if self.reduce_range not in (None, True, False):
+            raise TuningError(f"reduce_range={self.reduce_range!r}: want True, False or None")
         object.__setattr__(self, "metrics", _several("metrics", self.metrics, Metric))
         object.__setattr__(self, "objectives", _several("objectives", self.objectives, Objective))
         # Asked now for what they refuse, so that a mistake costs no calibration.
@@ -85,6 +92,13 @@ class QuantizationConfig:
     def method(self) -> str:
         """The method of the approach: static, dynamic or qat."""
         return APPROACHES[self.approach]
+
+    @property
+    def narrows(self) -> bool:
+        """Whether activations are mapped to 7 bits on this host."""
+        if self.reduce_range is not None:
+            return self.reduce_range
+        return not instructions.has(describe().isa, instructions.VNNI)
 
     def limits(self) -> Limits:
         """Return how long the search may take."""

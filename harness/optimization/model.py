@@ -82,7 +82,7 @@ def tuned(
     search = search_of(config.strategy)
     found = tune(
         subject,
-        recipes(config.method),
+        recipes(config.method, config.narrows),
         criterion,
         config.objective(),
         search,
@@ -114,7 +114,9 @@ def save(model: torch.nn.Module, folder: str | Path) -> None:
         raise UserError(f"save: {type(model).__name__} is no model of transformers, which alone load without pickles")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    torch_artefact.save(model, folder, reduce_range=False)
+    tuning = getattr(model, "tuning_result", None)
+    reduced = tuning is not None and bool(tuning.best.recipe.approach["activation"].get("reduce_range"))
+    torch_artefact.save(model, folder, reduce_range=reduced)
 
 
 def load(folder: str | Path) -> torch.nn.Module:
@@ -156,7 +158,7 @@ def _prepared(
         raise TuningError(f"approach={config.approach}: want train, a function that fine-tunes the model it is given")
     from harness.optimization.qat import fake_quantized, trained, without_dropout
 
-    prepared = fake_quantized(original)
+    prepared = fake_quantized(original, config.narrows)
     with without_dropout(prepared):
         train(prepared)
     return trained(prepared, batches)
@@ -200,7 +202,8 @@ def _key(model: torch.nn.Module, config: QuantizationConfig) -> str:
     """Return what a history must have been made with to go on from: the weights and what each trial depends on."""
     if config.history is None:
         return ""
-    digest = hashlib.sha256(repr((config.approach, config.metrics, config.sampling_size, config.use_bf16)).encode())
+    depends = (config.approach, config.metrics, config.sampling_size, config.use_bf16, config.narrows)
+    digest = hashlib.sha256(repr(depends).encode())
     for name, tensor in model.state_dict().items():
         digest.update(name.encode())
         digest.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy())

@@ -25,15 +25,17 @@ from harness.plan.config import ApproachConfig, QuantizerConfig
 from harness.tuning.torch_layers import linears
 from harness.tuning.torch_subject import Calibrated, calibrate
 
-_APPROACH = ApproachConfig(
-    name="qat", method="qat", activation=QuantizerConfig(dtype="uint8", observer="moving_average")
-)
 
+def fake_quantized(network: torch.nn.Module, reduce_range: bool = False) -> torch.nn.Module:
+    """Return a copy of `network` in training mode, each linear layer between fake quantizers.
 
-def fake_quantized(network: torch.nn.Module) -> torch.nn.Module:
-    """Return a copy of `network` in training mode, each linear layer between fake quantizers."""
+    Parameters
+    ----------
+    reduce_range : fake quantizers of activations have 7 bits.
+    """
     prepared = copy.deepcopy(network).train()
-    qconfig = qat_qconfig(_APPROACH)
+    activation = QuantizerConfig(dtype="uint8", observer="moving_average", reduce_range=reduce_range)
+    qconfig = qat_qconfig(ApproachConfig(name="qat", method="qat", activation=activation))
     for name, linear in linears(prepared).items():
         wrapper = QuantWrapper(linear)
         wrapper.qconfig = qconfig

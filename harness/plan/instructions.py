@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from harness.plan.config import HostConfig
+from harness.plan.cell import Cell
+from harness.plan.config import ApproachConfig, HostConfig
 
 #: Any of these adds products of 8-bit codes in 32 bits; without them the sums of two products saturate in 16 bits.
 VNNI = ("avx512_vnni", "avx_vnni", "amx_int8")
@@ -42,3 +43,24 @@ def effective(host: HostConfig, isa: Collection[str]) -> tuple[str, ...]:
 def has(isa: Collection[str] | None, family: Collection[str]) -> bool:
     """Say whether `isa` holds any of `family`; what is not known (None) is taken to be there."""
     return isa is None or any(flag in isa for flag in family)
+
+
+def unsupported(
+    cell: Cell, isa: Collection[str] | None, method: str, family: Collection[str], because: str
+) -> str | None:
+    """Return one line on why a cell of `method` cannot run without any of `family`; None for all other cells.
+
+    Parameters
+    ----------
+    isa : the instruction sets that the cell has; None where they are not known.
+    because : what the runtime does without them.
+    """
+    if cell.approach.method != method or has(isa, family):
+        return None
+    return f"approach.method={method}: {because}; this host has none of {', '.join(family)}"
+
+
+def may_saturate(approach: ApproachConfig, isa: Collection[str] | None) -> bool:
+    """Say whether sums of two products of an approach's codes may saturate in 16 bits on a host with `isa`."""
+    narrowed = approach.activation.reduce_range or approach.weight.reduce_range
+    return approach.precision == "int8" and not narrowed and not has(isa, VNNI)

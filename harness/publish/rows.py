@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,7 +15,7 @@ import pandas as pd
 from harness.errors import UserError
 from harness.plan import ceilings, emulation
 from harness.plan.config import AXES
-from harness.publish import scenarios, tunings
+from harness.publish import saturation, scenarios, tunings
 from harness.publish.numbers import stable
 from harness.publish.recorded import Planned, Record, Recorded, baseline_of, index, planned
 from harness.results import timings
@@ -49,8 +49,12 @@ COLUMNS: dict[str, str] = {
 }
 
 
-def rows(records: Iterable[Record]) -> pd.DataFrame:
+def rows(records: Iterable[Record], isa: Collection[str] | None = None) -> pd.DataFrame:
     """Return one row for each cell of a run, and one for each that is excluded or unsupported.
+
+    Parameters
+    ----------
+    isa : the instruction sets of the run's host, as /proc/cpuinfo spells them; None where they are not known.
 
     Columns are those of :data:`COLUMNS`, in that order, and those of :data:`harness.publish.scenarios.COLUMNS` and
     :data:`harness.publish.tunings.COLUMNS` where the run has measured scenarios or tuned; what is not known is None
@@ -63,7 +67,7 @@ def rows(records: Iterable[Record]) -> pd.DataFrame:
     """
     run = index(records)
     cells = planned(run.header)
-    found = [_row(run, cell, baseline_of(run.header, cell, cells)) for cell in cells]
+    found = [_row(run, cell, baseline_of(run.header, cell, cells), isa) for cell in cells]
     found += [_left_out(run.header, entry) for entry in run.header["excluded"]]
     more = scenarios.COLUMNS if run.scenarios or run.failed_scenarios else {}
     return as_frame(found, {**COLUMNS, **more, **(tunings.COLUMNS if run.trials else {})})
@@ -86,7 +90,7 @@ def _left_out(header: Record, entry: Record) -> dict[str, Any]:
     return {**labels, "status": status.name, "reason": status.reason, "cell_key": entry["key"], "run": header["run"]}
 
 
-def _row(run: Recorded, cell: Planned, baseline: Planned | None) -> dict[str, Any]:
+def _row(run: Recorded, cell: Planned, baseline: Planned | None, isa: Collection[str] | None = None) -> dict[str, Any]:
     backend, protocol = cell.configs["backend"], cell.configs["protocol"]
     host, is_timed = cell.configs["host"], emulation.is_timed(cell.configs["host"])
     blocks = protocol["blocks"] if is_timed else 0
@@ -111,6 +115,9 @@ def _row(run: Recorded, cell: Planned, baseline: Planned | None) -> dict[str, An
             message = f"claims int8, but {executed['source']} saw no int8 operation"
             failures.append(verdict.Failed("no_int8_kernels", message, "evaluate"))
         row |= _accuracy(run, cell, baseline, notes)
+        entry = {"key": cell.key, "digest": cell.digest, "labels": list(cell.labels.values()), **cell.configs}
+        saturates = saturation.note(entry, isa, run.prepared.get(cell.digest, {}).get("provenance", {}))
+        notes += [saturates] if saturates else []
     if is_timed:
         row |= _speed(run, cell, baseline)
     if cell.digest in run.scenarios:

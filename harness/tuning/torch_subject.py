@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -221,25 +221,30 @@ class TorchSubject(TorchProxy):
         )
 
 
-def recipes(method: str) -> list[Recipe]:
+def recipes(method: str, reduce_range: bool = False) -> list[Recipe]:
     """Return the recipes of the whole model that are worth a race, for a method of torch.
+
+    Parameters
+    ----------
+    reduce_range : map activations to 7 bits.
 
     Raises
     ------
     TuningError : another method.
     """
     per_channel = QuantizerConfig(scheme="symmetric", granularity="per_channel")
+    plain = QuantizerConfig(dtype="uint8", reduce_range=reduce_range)
     if method == "dynamic":
         per_tensor = QuantizerConfig(scheme="symmetric", granularity="per_tensor")
-        return [whole_model(method, QuantizerConfig(dtype="uint8"), weight) for weight in (per_channel, per_tensor)]
-    activations = [QuantizerConfig(dtype="uint8")]
+        return [whole_model(method, plain, weight) for weight in (per_channel, per_tensor)]
+    activations = [plain]
     if method == "static":
         activations += [
-            QuantizerConfig(dtype="uint8", observer="kl"),
-            QuantizerConfig(dtype="uint8", observer="mse"),
-            QuantizerConfig(dtype="uint8", observer="percentile", percentile=99.99),
-            QuantizerConfig(dtype="uint8", observer="percentile", percentile=99.9),
-            QuantizerConfig(dtype="uint8", scheme="symmetric"),
+            replace(plain, observer="kl"),
+            replace(plain, observer="mse"),
+            replace(plain, observer="percentile", percentile=99.99),
+            replace(plain, observer="percentile", percentile=99.9),
+            replace(plain, scheme="symmetric"),
         ]
     elif method != "qat":
         raise TuningError(f"method={method!r}: no such method{nearest(method, ('static', 'dynamic', 'qat'))}")

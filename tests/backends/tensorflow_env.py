@@ -35,6 +35,15 @@ def cells(backend: str) -> dict[str, Cell]:
     }
 
 
+def runnable(backend: str) -> dict[str, Cell]:
+    """Return the cells that this host's instruction sets let run."""
+    from harness.backends.base import backend_class
+    from tests.needs import ISA
+
+    supports = backend_class(backend).supports
+    return {name: cell for name, cell in cells(backend).items() if supports(cell, ISA) is None}
+
+
 class Steps(Silent):
     """A report that keeps the last step of each stage and how many there were to be."""
 

@@ -127,8 +127,10 @@ def stack(request: pytest.FixtureRequest, checkpoints: tuple[Path, dict[str, np.
         for architecture, by_environment in CELLS.items()
     }
     python = environment_python(request.param)
-    run_in(python, _MAKE, checkpoints[0], cells)
-    return run_in(python, _RUN, checkpoints[0], cells)
+    # One backend an environment, but for eager mode and FX, which set nothing.
+    backend = None if request.param == "torch" else request.param
+    run_in(python, _MAKE, checkpoints[0], cells, backend=backend)
+    return run_in(python, _RUN, checkpoints[0], cells, backend=backend)
 
 
 def test_each_cell_gives_the_logits_of_pytorch_or_runs_int8_kernels_near_them(stack, checkpoints):

@@ -89,10 +89,10 @@ run_one, openvino_proof.subprocess.run = openvino_proof.subprocess.run, seen
 _TOLD = 'print(json.dumps({**ran, "layer": layer, "started": globals().get("started")}))'
 
 
-def both(python: Path, make_nothing_but_run: str, *args: Any) -> tuple[Any, Any]:
+def both(python: Path, source: str, *args: Any, backend: str | None = None) -> tuple[Any, Any]:
     """Return what a text prints on this host's CPU and on the emulated one."""
-    native = run_in(python, make_nothing_but_run, *args)
-    return native, run_in(python, make_nothing_but_run, *args, host=HASWELL, timeout_seconds=1800)
+    native = run_in(python, source, *args, backend=backend)
+    return native, run_in(python, source, *args, backend=backend, host=HASWELL, timeout_seconds=1800)
 
 
 def plain(cells: dict[str, Cell]) -> dict[str, Any]:
@@ -178,8 +178,9 @@ def exported_on_both(environment: str, cells: dict[str, Cell], before: str, fold
 @pytest.mark.backend("tensorflow")
 def test_tensorflow_keeps_to_the_emulated_cpu(tiny: Path):
     python, base = environment_python("tensorflow"), tiny
-    run_in(python, _QUIET + _MAKE, base, plain(TENSORFLOW))
-    native, emulated = both(python, f"{_QUIET}{_RUN}\nprint(json.dumps(found))", base, plain(TENSORFLOW))
+    run_in(python, _QUIET + _MAKE, base, plain(TENSORFLOW), backend="tensorflow")
+    run = f"{_QUIET}{_RUN}\nprint(json.dumps(found))"
+    native, emulated = both(python, run, base, plain(TENSORFLOW), backend="tensorflow")
     for name, cell in TENSORFLOW.items():
         require_avx2(cell, emulated[name]["kernels"])
         assert emulated[name]["executed"] == native[name]["executed"]

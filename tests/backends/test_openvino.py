@@ -23,6 +23,7 @@ from tests.backends.exported import (
     make_cell,
     quantizer_changes,
 )
+from tests.needs import ISA
 
 DYNAMIC = {"dtype": "int8", "scheme": "symmetric", "granularity": "per_channel"}
 SYMMETRIC = {"dtype": "int8", "scheme": "symmetric"}
@@ -92,12 +93,10 @@ def test_fp32_logits_equal_those_of_pytorch_for_batches_of_other_shapes(workshop
     ("name", "kind", "products"),
     [
         ("fp32", "fp32_ops", LINEARS),
-        ("bf16", "bf16_ops", LINEARS),
         ("static", "int8_ops", LINEARS),
         ("histogram", "int8_ops", LINEARS),
         ("symmetric", "int8_ops", LINEARS),
         ("static_fallback", "int8_ops", LINEARS - 7),
-        ("dynamic", "int8_ops", LINEARS),
         ("weight_only", "fp32_ops", LINEARS),
     ],
 )
@@ -111,8 +110,34 @@ def test_the_runtime_model_shows_the_precision_executed(ran: Any, name: str, kin
 
 
 @pytest.mark.backend("openvino")
-def test_only_the_log_tells_dynamic_quantization_from_weights_alone(ran: Any) -> None:
+@pytest.mark.needs("avx512")
+def test_bf16_runs_in_bf16_or_is_refused_where_the_runtime_falls_back_by_itself(ran: Any, there: bool) -> None:
+    executed, because = ran["bf16"]["executed"], Backend.supports(CELLS["bf16"], ISA)
+    if there:
+        assert because is None and LINEARS <= executed["bf16_ops"] <= LINEARS + ATTENTION_PRODUCTS
+    else:
+        assert "computes in FP32" in because and executed["bf16_ops"] == 0
+        assert ran["bf16"]["logits"] == ran["fp32"]["logits"]
+
+
+@pytest.mark.backend("openvino")
+@pytest.mark.needs("vnni")
+def test_dynamic_runs_in_int8_or_is_refused_where_the_runtime_falls_back_by_itself(ran: Any, there: bool) -> None:
+    executed, because = ran["dynamic"]["executed"], Backend.supports(CELLS["dynamic"], ISA)
+    if there:
+        assert because is None and LINEARS <= executed["int8_ops"] <= LINEARS + ATTENTION_PRODUCTS
+    else:
+        assert "multiplies in FP32" in because and executed["int8_ops"] == 0
+        assert ran["dynamic"]["logits"] == ran["weight_only"]["logits"]
+
+
+@pytest.mark.backend("openvino")
+@pytest.mark.needs("vnni")
+def test_only_the_log_tells_dynamic_quantization_from_weights_alone(ran: Any, there: bool) -> None:
     dynamic, weight_only = ran["dynamic"]["executed"], ran["weight_only"]["executed"]
+    if not there:
+        assert not any(name.endswith("quantizes its input") for name in dynamic["kernels"])
+        return
     assert any(name.endswith("quantizes its input") for name in dynamic["kernels"])
     assert not any(name.endswith("quantizes its input") for name in weight_only["kernels"])
     assert weight_only["int8_ops"] == 0
@@ -122,7 +147,7 @@ def test_only_the_log_tells_dynamic_quantization_from_weights_alone(ran: Any) ->
 
 @pytest.mark.backend("openvino")
 def test_lower_precision_is_near_fp32_and_not_equal_to_it(ran: Any) -> None:
-    for name in set(MADE) - {"fp32"}:
+    for name in (name for name, cell in MADE.items() if name != "fp32" and Backend.supports(cell, ISA) is None):
         difference = largest_difference(ran[name]["logits"], ran["fp32"]["logits"])
         assert 1e-4 < difference < 1.0, name
 

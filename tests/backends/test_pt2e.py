@@ -15,6 +15,7 @@ from harness.approaches.mapping import signal_to_noise_db
 from harness.backends.base import backend_class
 from tests.backend_env import environment_python, run_in
 from tests.backends.torch_tiny import CALIBRATION, LINEARS, make_cell
+from tests.needs import ISA
 
 pytestmark = pytest.mark.backend("torchao")
 
@@ -105,6 +106,18 @@ os._exit(0)  # as a child of the harness ends
 """
 
 
+_BF16 = """
+import os
+from pathlib import Path
+from harness.plan.cell import cell_from_dict
+from tests.backends import torch_tiny as tiny
+base, cell = Path(ARGS[0]), cell_from_dict(ARGS[1])
+tiny.quantize("bf16", cell, base, base / "bf16")
+print(json.dumps(tiny.evaluate(cell, base / "bf16")["executed"]), flush=True)
+os._exit(0)
+"""
+
+
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("pt2e")
@@ -141,6 +154,27 @@ def test_static_runs_int8_kernels_but_for_layers_that_fall_back(made, ran):
     assert made["made"]["static"]["quantized_layers"] == LINEARS - 5
     assert found["executed"] == [LINEARS - 5, 0, 5]
     assert sum(times for kernel, times in found["kernels"].items() if "u8xs8" in kernel) == LINEARS - 5
+
+
+@pytest.mark.needs("vnni")
+@pytest.mark.parametrize("name", ["static", "qat"])
+def test_the_package_computes_what_the_graph_does_with_this_hosts_sums(name, made, there):
+    found = made["made"][name]
+    exact = found["largest_difference_from_module"] if there else found["int16_sums"]["largest_difference"]
+    # Codes are the same to the last one, so FP32's rounding is all that is left.
+    assert exact < 1e-5
+    assert found["int16_sums"]["share"] > 0 and found["int16_sums"]["saturate"] is not there
+
+
+@pytest.mark.needs("avx512")
+def test_bf16_is_proved_by_onednns_log_or_refused(base, made, there):
+    cell = make_cell("pt2e", "cast")
+    because = backend_class("pt2e").supports(cell, ISA)
+    ran = run_in(environment_python("torchao"), _BF16, base, cell.to_dict())
+    if there:
+        assert because is None and ran[1] == LINEARS
+    else:
+        assert "nothing proves what ran" in because and ran == [0, 0, 0]
 
 
 def test_qat_trains_and_runs_int8_kernels(made, ran):

@@ -84,8 +84,9 @@ def scales(base: Path, name: str) -> dict[str, float]:
     return {layer: values["input"][0] for layer, values in layers.items()}
 
 
+@pytest.mark.needs("vnni")
 @pytest.mark.parametrize("name", POST_TRAINING)
-def test_int8_logits_are_close_to_those_of_fp32(ran: dict[str, Any], name: str) -> None:
+def test_int8_logits_are_close_to_those_of_fp32(ran: dict[str, Any], name: str, there: bool) -> None:
     wanted = np.array(ran["fp32 eager"]["logits"])
     # Seven bits cost 6 dB; clipping is meant to hurt; a moving average of four batches clips at the first one's range.
     least = {
@@ -93,7 +94,7 @@ def test_int8_logits_are_close_to_those_of_fp32(ran: dict[str, Any], name: str) 
         "static eager, 7 bits": 14,
         "static eager, percentile": 6,
         "static fx, symmetric": 6,
-    }.get(name, 20)
+    }.get(name, 20 if there else 12)  # saturating sums cost up to 7 dB, which 7 bits do not lose
     assert signal_to_noise_db(wanted, np.array(ran[name]["logits"])) > least
     assert ran[name]["logits"] != ran["fp32 eager"]["logits"]
 

@@ -110,10 +110,12 @@ def test_fp32_is_the_model_itself(made_and_ran):
         np.testing.assert_allclose(ran[name]["logits"], made["logits"], atol=1e-5)
 
 
+@pytest.mark.needs("vnni")
 @pytest.mark.parametrize("name", [*POST_TRAINING, "bf16 eager", "bf16 fx"])
-def test_lower_precision_is_near_fp32_and_not_it(made_and_ran, name):
+def test_lower_precision_is_near_fp32_and_not_it(made_and_ran, name, there):
     wanted, found = (np.array(logits) for logits in (made_and_ran[0]["logits"], made_and_ran[1][name]["logits"]))
-    assert 20 < signal_to_noise_db(wanted, found) < 70
+    least = 20 if there or name.startswith("bf16") else 15  # sums of 8-bit products saturate without VNNI
+    assert least < signal_to_noise_db(wanted, found) < 70
 
 
 @pytest.mark.parametrize("name", [*POST_TRAINING, "qat"])

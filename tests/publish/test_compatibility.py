@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from harness.backends.base import backend_class
+from harness.execute.host import describe, with_all_instructions
 from harness.plan.catalogue import catalogue
 from harness.plan.matrix import make_plan, misfit
 from harness.publish.compatibility import markdown
@@ -17,6 +18,7 @@ PLAN = make_plan(
         "model=minilm,minilm_distilbert,minilm_roberta,minilm_electra,vit_tiny",
         "task=sentiment,fashion_mnist",
     ],
+    with_all_instructions(describe()),
 )
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 

@@ -46,6 +46,9 @@ KNOWN: dict[str, tuple[QuantizerConfig, QuantizerConfig]] = {
 }
 
 
+_NARROWED = (dataclasses.replace(_UINT8, reduce_range=True), _WEIGHT)
+
+
 class Block(torch.nn.Module):
     """A layer norm, a linear layer and a rectifier."""
 
@@ -107,7 +110,8 @@ def planted() -> dict[str, Any]:
     subject = torch_subject.TorchSubject(
         network, torch_subject.calibrate(network, batches), batches, agreement(network)
     )
-    recipe = whole_model("static", *KNOWN["minmax"])
+    # Of 7 bits, whose sums saturate on no host: the same layers are at fault everywhere.
+    recipe = whole_model("static", *_NARROWED)
     criterion = Criterion((Bound("agreement", 0.15, relative=False),))
     history = History()
     history.start(subject.baseline())
@@ -199,7 +203,7 @@ def corners() -> dict[str, Any]:
     subject = torch_subject.TorchSubject(
         network, torch_subject.calibrate(network, batches), batches, lambda model, decided: Evaluated({"m": 1.0})
     )
-    recipe = whole_model("static", _UINT8, _WEIGHT)
+    recipe = whole_model("static", *_NARROWED)
 
     def named(act: Any) -> list[str]:
         try:
