@@ -18,7 +18,7 @@ FAILURE_KINDS = (
     "import_error",  # the framework did not import in its environment
     "nan",  # logits or loss are not finite
     "no_int8_kernels",  # a cell that claims INT8 ran none
-    "isa_ceiling",  # kernels above the cell's instruction-set ceiling ran, or none told its instruction set
+    "isa_ceiling",  # kernels above the cell's ceiling or emulated CPU ran, or none told its instruction set
     "oom",  # the memory limit, or the kernel's
     "disk_full",  # no space left
     "timeout",  # the time limit

@@ -10,19 +10,28 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from harness.plan import emulation
 from harness.plan.catalogue import catalogue
 from harness.plan.compose import options
+from harness.plan.config import HostConfig
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+NATIVE = HostConfig(name="native")
+
 
 def run_in(
-    python: Path, source: str | Path, *args: Any, timeout_seconds: float = 600, backend: str | None = None
+    python: Path,
+    source: str | Path,
+    *args: Any,
+    timeout_seconds: float = 600,
+    backend: str | None = None,
+    host: HostConfig = NATIVE,
 ) -> Any:
     """Run `source` (Python text, or the path of a file) in `python` and return what it prints last, as JSON.
 
     `args` arrive as the JSON list ``ARGS``. The repository's root is on the path. A `backend` adds the variables that
-    its config sets for every child.
+    its config sets for every child; `host` may have an emulated CPU.
 
     Raises
     ------
@@ -38,9 +47,10 @@ def run_in(
         "HF_HUB_OFFLINE": "1",
         **({} if backend is None else variables_of(backend)),
         "HF_HOME": str(Path(tempfile.gettempdir()) / f"harness-tests-hub-{os.getuid()}"),
+        **emulation.variables(host),
     }
     finished = subprocess.run(
-        [str(python), "-c", program],
+        [*emulation.prefix(host), str(python), "-c", program],
         input=json.dumps(args, default=str),
         capture_output=True,
         text=True,

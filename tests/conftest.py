@@ -12,6 +12,7 @@ from collections import Counter
 import pytest
 from hypothesis import settings
 
+from tests.emulated import require_qemu
 from tests.needs import FAMILIES, has
 
 settings.register_profile("same", derandomize=True, deadline=None)
@@ -45,3 +46,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line(
             f"needs({family}): {count} tests asserted what happens {'with' if is_there else 'without'} it"
         )
+
+
+@pytest.fixture(scope="session")
+def qemu() -> None:
+    """Let a test emulate a CPU; see :func:`tests.emulated.require_qemu`."""
+    require_qemu()

@@ -22,6 +22,7 @@ import numpy as np
 
 from harness.backends.base import ExecutedPrecision
 from harness.errors import StageError
+from harness.plan import emulation
 
 #: Node kinds that multiply and add. A Subgraph is a compiled group of operations, counted if a product is in it.
 _PRODUCTS = ("FullyConnected", "MatMul", "Convolution", "ScaledDotProductAttention", "MHA")
@@ -90,12 +91,12 @@ def _log_of_kernels(
         # Only the making of kernels is logged: logging their runs breaks the plug-in.
         variables = {**os.environ, "ONEDNN_VERBOSE": "profile_create"}
         finished = subprocess.run(
-            [sys.executable, "-m", __name__, str(file), str(batch)],
+            emulation.like_this_process([sys.executable, "-m", __name__, str(file), str(batch)]),
             input=json.dumps(dict(properties)),
             capture_output=True,
             text=True,
             env=variables,
-            timeout=_LOG_SECONDS,
+            timeout=emulation.patience(_LOG_SECONDS),
         )
     if finished.returncode != 0:
         said = (finished.stderr.strip().splitlines() or ["no message"])[-1]

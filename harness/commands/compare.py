@@ -18,6 +18,7 @@ from harness.execute.comparison import compare
 from harness.execute.environment import environments
 from harness.execute.session import Counts
 from harness.plan.catalogue import Catalogue, catalogue
+from harness.plan.emulation import is_timed
 from harness.plan.matrix import Plan, make_plan
 from harness.publish import compare_tables
 from harness.publish.compare import Comparison, comparison
@@ -123,7 +124,14 @@ def _plan(arguments: argparse.Namespace, parts: Sequence[sides.Parts], shipped: 
     if not overrides and base is not None:
         overrides = store.read_run(store.find_run(arguments.results, base))[0]["overrides"]
     overrides = [text for text in overrides if not text.startswith("protocol.blocks=")]
-    return make_plan(shipped, [*overrides, f"protocol.blocks={arguments.pairs}"])
+    plan = make_plan(shipped, [*overrides, f"protocol.blocks={arguments.pairs}"])
+    untimed = next((cell for cell in plan.cells if not is_timed(cell.host)), None)
+    if untimed is not None:
+        raise UserError(
+            f"cell {untimed.key}: host.emulated={untimed.host.emulated} has no speed to measure in turns; want a host "
+            "that is timed, or two stored RUNs with --stored for their accuracies"
+        )
+    return plan
 
 
 def _is_of_another_host(parts: Sequence[sides.Parts], root: Path) -> bool:

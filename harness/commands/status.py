@@ -12,7 +12,8 @@ from rich.text import Text
 
 from harness.execute.done import Done, done_so_far
 from harness.plan.config import FAILED_INVOCATIONS
-from harness.results import store
+from harness.plan.emulation import is_timed
+from harness.results import cells, store
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -26,17 +27,17 @@ def run(arguments: argparse.Namespace) -> int:
     lines = store.read_run(path)
     header, done = lines[0], done_so_far(lines)
     complete = store.is_complete(lines)
-    protocols = {option["digest"]: option["config"] for option in header["options"] if option["axis"] == "protocol"}
     table = Table(box=None, pad_edge=False)
     for column in ("cell", "prepared", "accuracy", "blocks", "state"):
         table.add_column(column, overflow="fold")
     states: Counter[str] = Counter()
     for cell in header["cells"]:
-        protocol = next(protocols[digest] for digest in cell["options"] if digest in protocols)
-        wanted = protocol["blocks"]
+        configs = cells.configs(header, cell)
+        protocol = configs["protocol"]
+        wanted = protocol["blocks"] if is_timed(configs["host"]) else 0
         measured = sum(digest == cell["digest"] for digest, _ in done.invoked)
         # Until the run says that it is complete, its budget may be spent on any of its cells.
-        is_enough = measured >= wanted and (complete or protocol.get("target_half_width") is None)
+        is_enough = measured >= wanted and (complete or not wanted or protocol.get("target_half_width") is None)
         state = _state(cell["digest"], is_enough, done)
         states[state] += 1
         marks = ["yes" if cell["digest"] in found else "" for found in (done.prepared, done.evaluated)]

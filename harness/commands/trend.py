@@ -74,7 +74,9 @@ def _trends(root: Path, found: list[History], metric: str) -> list[Trend]:
         here = hosts.fingerprint(hosts.describe())
         trends = [one for history in found if (one := speed_trend(root, history, metric, here)).points]
     if not trends:
-        raise UserError(f"{root / store.RUNS}: none of these cells has a {metric}")
+        evaluated = metric != ACCURACY and any(point.evaluation for history in found for point in history.points)
+        instead = f"; they have accuracies: --metric {ACCURACY}" if evaluated else ""
+        raise UserError(f"{root / store.RUNS}: none of these cells has a {metric}{instead}")
     return trends
 
 

@@ -19,6 +19,7 @@ from harness.execute.preparation import Preparation
 from harness.execute.session import Session
 from harness.execute.sources import Sources
 from harness.execute.view import View
+from harness.plan import emulation
 from harness.plan.config import AXES
 from harness.plan.matrix import Plan
 from harness.results import record, store
@@ -77,7 +78,9 @@ def make_header(plan: Plan, environments: Environments, place: Place, code: Code
     store.save_host(place.results, fingerprint, dataclasses.asdict(host))
     for name, lock_hash in locks.items():
         store.save_environment(place.results, name, lock_hash, environments.lock_text(name))
-    return _header(plan, fingerprint, locks, harness=code.header, **fields)
+    emulated = any(not emulation.is_timed(cell.host) for cell in plan.cells)
+    emulator = f"{emulation.QEMU} {emulation.version()}" if emulated else None
+    return _header(plan, fingerprint, locks, harness=code.header, emulator=emulator, **fields)
 
 
 def assemble(

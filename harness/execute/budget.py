@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from harness.execute.schedule import Slot, block_count, one_group
 from harness.plan.cell import Cell, baseline_of
 from harness.plan.config import ProtocolConfig
+from harness.plan.emulation import is_timed
 from harness.stats import pairs
 from harness.stats.budget import Group, History, Round, next_round
 from harness.stats.disturbance import Invocation
@@ -31,7 +32,7 @@ def pools(cells: Sequence[Cell], baseline: Mapping[str, str]) -> list[Pool]:
     """Return one pool for each protocol with a target. A group without the suite's `baseline` has no speed-up."""
     members: dict[str, list[Cell]] = {}
     for cell in cells:
-        if cell.protocol.target_half_width is not None:
+        if cell.protocol.target_half_width is not None and is_timed(cell.host):
             members.setdefault(cell.group, []).append(cell)
     groups: dict[str, list[Group]] = {}
     for group in members.values():

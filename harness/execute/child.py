@@ -14,7 +14,7 @@ from harness.execute.instances import Call, launch_together
 from harness.execute.launch import Outcome
 from harness.execute.placement import Placement, memory_of, node_memory_bytes, nodes_of
 from harness.execute.placement import place as place_on
-from harness.plan import ceilings, instructions
+from harness.plan import ceilings, emulation, instructions
 from harness.plan.cell import Cell
 
 #: Share of the host's allowed memory a child may use when the protocol sets no limit.
@@ -92,7 +92,7 @@ class Children:
     ) -> Outcome:
         """Run one stage to its end and return the outcome; raise :class:`ChildError` for any other end."""
         call = self.call(stage, cell, environment=environment, inputs=inputs, out=out, options=options)
-        outcome = call.launch(cell.protocol.time_limit_seconds, on_message)
+        outcome = call.launch(emulation.patience(cell.protocol.time_limit_seconds, bool(call.emulator)), on_message)
         require_ok(outcome)
         return outcome
 
@@ -190,11 +190,12 @@ class Children:
             **(_HUGE_PAGES if cell.protocol.huge_pages and stage in _TIMED else {}),
             **self.variables.get(environment, {}),
             **(cell.backend.variables if environment == cell.backend.environment else {}),
-            **(ceilings.variables(cell) if stage in ceilings.STAGES else {}),
+            **(ceilings.variables(cell) | emulation.variables(cell.host) if stage in ceilings.STAGES else {}),
         }
         if cell.model.source.hub_id is None and cell.task.source.hub_id is None:
             variables |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
         self.logs.mkdir(parents=True, exist_ok=True)
         place = "" if "instance" not in spec["options"] else f"-{spec['options']['instance']}"
         log_path = self.logs / f"{stage}-{cell.digest}-{os.getpid()}{place}.log"
-        return Call(self.pythons[environment], spec, log_path, variables)
+        emulator = emulation.prefix(cell.host) if stage in ceilings.STAGES else ()
+        return Call(self.pythons[environment], spec, log_path, variables, emulator)

@@ -21,6 +21,7 @@ class Call:
     spec: Mapping[str, Any]
     log_path: Path
     variables: Mapping[str, str]
+    emulator: Sequence[str] = ()
 
     def begin(self, time_limit_seconds: float) -> Running | Outcome:
         """Start the child, as :func:`harness.execute.launch.begin` does."""
@@ -30,6 +31,7 @@ class Call:
             time_limit_seconds=time_limit_seconds,
             log_path=self.log_path,
             variables=self.variables,
+            emulator=self.emulator,
         )
 
     def launch(self, time_limit_seconds: float, on_message: Callable[[dict[str, Any]], None] | None = None) -> Outcome:
@@ -41,6 +43,7 @@ class Call:
             log_path=self.log_path,
             variables=self.variables,
             on_message=on_message,
+            emulator=self.emulator,
         )
 
 

@@ -15,7 +15,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,7 @@ def launch(
     log_path: Path,
     variables: Mapping[str, str],
     on_message: Callable[[dict[str, Any]], None] | None = None,
+    emulator: Sequence[str] = (),
 ) -> Outcome:
     """Run ``python -m harness.worker`` on `spec` and return its outcome; the child's process group is gone then.
 
@@ -88,12 +89,21 @@ def launch(
     log_path : where the child's standard output and error go, after what is there.
     variables : the child's environment, beside :data:`PASSED_ON` and :data:`FIXED`.
     on_message : called with each message before the last: progress, and the trials of a tuning.
+    emulator : the words before `python` that have it run on another CPU (:func:`harness.plan.emulation.prefix`). Its
+        memory has no limit but the host's then.
 
     Raises
     ------
     KeyboardInterrupt : passed on after the child's process group has been ended.
     """
-    running = begin(python, spec, time_limit_seconds=time_limit_seconds, log_path=log_path, variables=variables)
+    running = begin(
+        python,
+        spec,
+        time_limit_seconds=time_limit_seconds,
+        log_path=log_path,
+        variables=variables,
+        emulator=emulator,
+    )
     if isinstance(running, Outcome):
         return running
     heard = Heard("ended")
@@ -126,7 +136,13 @@ class Running:
 
 
 def begin(
-    python: Path, spec: Mapping[str, Any], *, time_limit_seconds: float, log_path: Path, variables: Mapping[str, str]
+    python: Path,
+    spec: Mapping[str, Any],
+    *,
+    time_limit_seconds: float,
+    log_path: Path,
+    variables: Mapping[str, str],
+    emulator: Sequence[str] = (),
 ) -> Running | Outcome:
     """Start a child as :func:`launch` does, to be closed by :func:`close`; an outcome when it cannot be started."""
     start = time.monotonic()
@@ -137,7 +153,7 @@ def begin(
         with log_path.open("ab") as log, _file_of(content) as standard_input:
             log_start = log.tell()  # other invocations of the same cell may have written before
             process = subprocess.Popen(
-                [str(python), "-m", "harness.worker", str(writing), str(os.getpid())],
+                [*emulator, str(python), "-m", "harness.worker", str(writing), str(os.getpid())],
                 stdin=standard_input,
                 stdout=log,
                 stderr=log,

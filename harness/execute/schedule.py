@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.plan.cell import Cell, baseline_of
+from harness.plan.emulation import is_timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,12 @@ def rings(cells: Sequence[Cell], baseline: Mapping[str, str], seed: int = 0) -> 
 
     In each block the comparison groups come in random order, and in each group its cells. A cell takes part in as many
     blocks as its own protocol says, the baseline of a group in each of the group's, with some of the others where they
-    are more than the protocol's `in_turns`.
+    are more than the protocol's `in_turns`. A cell on an emulated CPU takes part in none.
     """
     groups: dict[str, list[Cell]] = {}
     for cell in cells:
-        groups.setdefault(cell.group, []).append(cell)
+        if is_timed(cell.host):
+            groups.setdefault(cell.group, []).append(cell)
     drawn = {name: _blocks(group, baseline, seed) for name, group in groups.items()}
     found, order = [], 0
     for block in range(max(map(len, drawn.values()), default=0)):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.execute.imported import PACKAGE, closure
-from harness.plan import ceilings
+from harness.plan import ceilings, emulation
 from harness.plan.cell import Cell, digest
 
 #: Stage -> the files under harness/ that it begins with ({backend} and the like are the cell's): they and what they
@@ -96,7 +96,7 @@ def stage_keys(
     batches = (task.evaluation_batch_size, cell.protocol.limit_evaluation)
     if maker(cell) == "tune":
         recipe = (*recipe, batches, _judging(cell))
-    ceiling = ceilings.variables(cell) or None
+    ceiling = ceilings.variables(cell) or emulation.identity(cell.host) or None
     artefact = key(maker(cell), cell, locks[cell.backend.environment], finetune, recipe, ceiling, host, cores)
     evaluate = key("evaluate", cell, locks[cell.backend.environment], artefact, batches, ceiling, host, cores)
     score = key("score", cell, shared, evaluate, task.metric, task.metric_key, task.greater_is_better)

@@ -16,6 +16,9 @@ from harness.plan.config import HostConfig
 #: The word that marks a host option as a ceiling, wherever a person reads it.
 CEILING = "ceiling"
 
+#: The word before an emulated CPU, wherever a person reads of a host option that has one.
+EMULATED = "emulated"
+
 #: The last word of the name of a kernel whose library does not say which instruction set it used.
 UNKNOWN = "unknown"
 
@@ -24,6 +27,9 @@ STAGES = ("quantize", "tune", "evaluate", "measure", "scenario", "instance")
 
 #: Ceiling -> what /proc/cpuinfo must name for it to lower anything or to change nothing.
 _NEEDS = {"avx2": "avx2", "avx512_core": "avx512f", "avx512_core_vnni": "avx512_vnni"}
+
+#: Emulated CPU -> the highest instruction set it has.
+_HIGHEST = {"Haswell": "avx2", "Nehalem": "sse42"}
 
 #: Instruction sets as the names of kernels spell them, the lowest first; those on one line are of one rank. oneDNN 3.6
 #: and later say avx10_1_512 for what was avx512_core_fp16 before, on Sapphire Rapids too, and OpenVINO avx512_amx.
@@ -122,28 +128,39 @@ def tiles(kernels: Mapping[str, int]) -> dict[str, int]:
 
 
 def require_held(cell: Cell, kernels: Mapping[str, int]) -> None:
-    """Raise unless the kernels that ran (name -> times) show that the cell's ceiling held.
+    """Raise unless the kernels that ran (name -> times) show that the cell's ceiling held, or its emulated CPU.
+
+    An emulated CPU binds every library in the process, whether its kernels tell their instruction set or not.
 
     Raises
     ------
     StageError : ``isa_ceiling`` when one ran above it, or no ceiling binds it, or none tells its instruction set.
     """
-    wanted = ceiling(cell.host)
+    emulated = cell.host.emulated
+    wanted = ceiling(cell.host) if emulated is None else _HIGHEST[emulated]
     if wanted is None:
         return
+    named = f"host.isa={wanted}" if emulated is None else f"host.emulated={emulated}"
     above = sorted(name for name in kernels if max(map(_RANK.__getitem__, _named(name)), default=-1) > _RANK[wanted])
     if above:
         more = f" and {len(above) - 3} more" if len(above) > 3 else ""
-        raise StageError("isa_ceiling", f"host.isa={wanted}: ran above it: {', '.join(above[:3])}{more}")
+        raise StageError("isa_ceiling", f"{named}: ran above it: {', '.join(above[:3])}{more}")
+    if emulated is not None:
+        return
     free = sorted(name for name in kernels if any(library in name.lower() for library in _UNCAPPED))
     if free:
-        raise StageError("isa_ceiling", f"host.isa={wanted}: no variable caps the library of {', '.join(free)}")
+        raise StageError("isa_ceiling", f"{named}: no variable caps the library of {', '.join(free)}")
     if highest(kernels) is None:
-        raise StageError("isa_ceiling", f"host.isa={wanted}: no kernel that ran tells its instruction set")
+        raise StageError("isa_ceiling", f"{named}: no kernel that ran tells its instruction set")
 
 
-def label(text: str, isa: str | None) -> str:
-    """Return a host option's label `text` so that nobody takes a ceiling for a host: ``avx2 ceiling``."""
+def label(text: str, isa: str | None, emulated: str | None = None) -> str:
+    """Return a host option's label `text` so that nobody takes a ceiling or an emulated CPU for a host.
+
+    Such as ``avx2 ceiling``, or ``emulated_avx2 (emulated Haswell)``.
+    """
+    if emulated is not None:
+        return f"{text} ({EMULATED} {emulated})"
     if isa in (None, "native"):
         return text
     return f"{text} {CEILING}" if text == isa else f"{text} ({isa} {CEILING})"

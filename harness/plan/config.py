@@ -16,6 +16,9 @@ FAILED_INVOCATIONS = 2
 #: What `host.isa` may name beside ``native``, the lowest first, in oneDNN's words: no kernel uses more than that.
 ISA_CEILINGS = ("avx2", "avx512_core", "avx512_core_vnni")
 
+#: What `host.emulated` may name, in QEMU's words.
+EMULATED_CPUS = ("Haswell", "Nehalem")
+
 #: OmegaConf's marker of a mandatory value, spelled out so that the child needs no OmegaConf.
 MISSING = "???"
 
@@ -189,6 +192,8 @@ class HostConfig:
 
     One logical CPU of each physical core of one NUMA node, its memory there, unless `sockets`, `whole` or `cores` ask
     for others (see :mod:`harness.execute.placement`).
+
+    `emulated` names a CPU of EMULATED_CPUS that QEMU shows to the cell's own stages, which are then never timed.
     """
 
     name: str = MISSING
@@ -198,6 +203,7 @@ class HostConfig:
     numa_node: int | None = None  # None: the node with most allowed physical cores
     sockets: int | None = None  # the cores of so many sockets, and memory on all their nodes
     whole: bool = False  # all allowed physical cores
+    emulated: str | None = None  # None: this host's own CPU
 
 
 #: What a scenario asks of a model, in the words of MLPerf Inference (V. J. Reddi et al., ISCA 2020).

@@ -8,9 +8,11 @@ from typing import Any
 from harness.errors import StageError, UserError, nearest
 from harness.models.base import is_built
 from harness.plan.config import (
+    EMULATED_CPUS,
     ISA_CEILINGS,
     SCENARIOS,
     BackendConfig,
+    HostConfig,
     ModelConfig,
     ProtocolConfig,
     SourceConfig,
@@ -30,6 +32,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "ApproachConfig.precision": ("fp32", "bf16", "int8"),
     "ApproachConfig.method": ("none", "cast", "dynamic", "static", "weight_only", "qat"),
     "HostConfig.isa": ("native", *ISA_CEILINGS),
+    "HostConfig.emulated": EMULATED_CPUS,
     "ProtocolConfig.omp_wait_policy": ("PASSIVE", "ACTIVE"),
     "ProtocolConfig.lengths": ("padded", "real"),
     "ProtocolConfig.scenarios": SCENARIOS,
@@ -104,8 +107,10 @@ def check_domains(config: Any, where: str) -> None:
             _check_task(config, where)
         elif kind == "BackendConfig":
             _check_ceilings(config, where)
-        elif kind == "HostConfig" and (because := contradiction(config)) is not None:
-            raise UserError(f"{where}.{because}")
+        elif kind == "HostConfig":
+            if (because := contradiction(config)) is not None:
+                raise UserError(f"{where}.{because}")
+            _check_emulated(config, where)
         elif kind == "ProtocolConfig":
             _check_protocol(config, where)
             _check_budget(config, where)
@@ -141,6 +146,12 @@ def _check_ceilings(backend: BackendConfig, where: str) -> None:
     for ceiling in backend.isa_variables:
         if ceiling not in ISA_CEILINGS:
             raise UserError(f"{where}.isa_variables: no ceiling '{ceiling}'{nearest(ceiling, ISA_CEILINGS)}")
+
+
+def _check_emulated(host: HostConfig, where: str) -> None:
+    if host.emulated is not None and host.isa not in (None, "native"):
+        both = f"{where}.isa={host.isa} and {where}.emulated={host.emulated}"
+        raise UserError(f"{both}: an emulated CPU has instruction sets of its own; want one of them")
 
 
 def _check_budget(protocol: ProtocolConfig, where: str) -> None:

@@ -23,14 +23,19 @@ _BELOW = {
     "avx512_core_vnni": ("avx2", "avx512f", "avx512_vnni"),
 }
 
+#: Emulated CPU of `host.emulated` -> its flags, whatever the host has.
+_EMULATED = {"Haswell": ("avx2",), "Nehalem": ()}
+
 
 def effective(host: HostConfig, isa: Collection[str]) -> tuple[str, ...]:
-    """Return the host's instruction sets that a cell's kernels may use: all, or those below the cell's ceiling.
+    """Return the instruction sets that a cell's kernels may use: the host's, those below a ceiling, an emulated CPU's.
 
     Parameters
     ----------
     isa : the instruction sets of the host, as /proc/cpuinfo spells them.
     """
+    if host.emulated is not None:
+        return _EMULATED[host.emulated]
     below = _BELOW.get(host.isa or "native", isa)
     return tuple(flag for flag in isa if flag in below)
 

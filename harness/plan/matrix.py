@@ -16,7 +16,7 @@ from harness.errors import UserError, nearest
 from harness.execute import host as hosts
 from harness.execute import placement
 from harness.models import base as models
-from harness.plan import ceilings, instructions
+from harness.plan import ceilings, emulation, instructions
 from harness.plan.catalogue import Catalogue
 from harness.plan.cell import Cell, Option, Reason
 from harness.plan.compose import options
@@ -141,12 +141,13 @@ def make_plan(catalogue: Catalogue, overrides: Sequence[str], host: hosts.Host |
     excluded: list[Excluded] = []
     for chosen in itertools.product(*axes.values()):
         cell = cell_of(chosen)
-        because = next((rule.because for rule in rules if rule.holds(chosen, host.isa)), None)
+        left = instructions.effective(cell.host, host.isa)
+        because = next((rule.because for rule in rules if rule.holds(chosen, left)), None)
         if because is not None:
             excluded.append(Excluded(cell, Reason("excluded", because)))
             continue
-        because = misfit(cell) or homeless[cell.labels[_HOST]]
-        because = because or ceilings.misfit(cell, host.isa) or _unsupported(cell, host)
+        because = misfit(cell) or homeless[cell.labels[_HOST]] or emulation.misfit(cell)
+        because = because or ceilings.misfit(cell, host.isa) or _unsupported(cell, left)
         if because is not None:
             excluded.append(Excluded(cell, Reason("unsupported", because)))
         else:
@@ -202,8 +203,7 @@ def cell_of(chosen: Sequence[Option]) -> Cell:
     return Cell("/".join(labels), identity, *(option.config for option in chosen), labels)
 
 
-def _unsupported(cell: Cell, host: hosts.Host) -> str | None:
-    left = instructions.effective(cell.host, host.isa)
+def _unsupported(cell: Cell, left: Sequence[str]) -> str | None:
     return backend_class(cell.backend.name).supports(cell, left)
 
 

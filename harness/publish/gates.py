@@ -11,11 +11,16 @@ from typing import Any
 import pandas as pd
 
 from harness.errors import UserError, nearest
-from harness.plan.ceilings import CEILING
+from harness.plan.ceilings import CEILING, EMULATED
 from harness.plan.config import AXES
 from harness.plan.suite import Gate
 
 _EXPRESSION = re.compile(r"^(>=|<=|==|!=|>|<)\s*(.+)$")
+_EMULATED = rf" [(]{EMULATED} \w+[)]$"
+
+#: What is measured with a clock, or beside one; rows of an emulated CPU have none of it.
+_TIMED = re.compile(r"p\d+_ms|iterations|throughput|speedup|peak_memory|blocks|single_stream|server|offline|scenario")
+
 _OPERATORS = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -39,7 +44,8 @@ def judge(gates: Sequence[Gate], rows: pd.DataFrame, isa: Iterable[str]) -> list
     """Judge every gate on the rows of one run.
 
     A number with an interval fails a bound only when the whole interval is on the wrong side, and meets it when the
-    whole interval is on the right side; in between it is undecided, because another run could say otherwise.
+    whole interval is on the right side; in between it is undecided, because another run could say otherwise. A gate on
+    anything that is timed does not mean rows of an emulated CPU.
 
     Parameters
     ----------
@@ -55,6 +61,8 @@ def _judge(gate: Gate, rows: pd.DataFrame, isa: set[str]) -> Outcome:
     if wanted is not None and wanted not in isa:
         return Outcome(gate.name, "skipped", f"this host has no {wanted}")
     chosen = rows[_matches(gate.match, rows) & ~rows["status"].isin(["excluded", "unsupported"])]
+    if any(_TIMED.match(column) for column in gate.require):
+        chosen = chosen[~chosen["host"].str.contains(_EMULATED)]
     if chosen.empty:
         return Outcome(gate.name, "skipped", "no row of this run is meant")
     state, because = "met", f"{len(chosen)} rows"
@@ -74,8 +82,9 @@ def _matches(match: Mapping[str, tuple[Any, ...]], rows: pd.DataFrame) -> pd.Ser
     for axis, values in match.items():
         if axis not in AXES:
             raise UserError(f"gates: match: no axis '{axis}'{nearest(axis, AXES)}")
-        # A label is the option's name, with overridden fields in brackets behind it; a host's may end as a ceiling.
-        named = rows[axis].str.removesuffix(f" {CEILING}")
+        # A label is the option's name, with overridden fields in brackets behind it; a host's may end as a ceiling or
+        # an emulated CPU.
+        named = rows[axis].str.removesuffix(f" {CEILING}").str.replace(_EMULATED, "", regex=True)
         picked &= named.map(lambda label, values=values: label in values or label.split("[")[0] in values)
     return picked
 

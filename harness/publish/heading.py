@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from harness.plan.emulation import is_timed
 from harness.publish.recorded import Planned, Record, index, planned
 
 
@@ -27,7 +28,7 @@ def heading(records: Iterable[Record], host: str | None = None) -> Heading:
     """Return what stands above the table of a run; `host` is a line on the machine, else its fingerprint is shown."""
     run = index(records)
     cells = planned(run.header)
-    wanted = sorted({cell.configs["protocol"]["blocks"] for cell in cells})
+    wanted = sorted({cell.configs["protocol"]["blocks"] for cell in cells if is_timed(cell.configs["host"])})
     measured = [len(run.invocations[cell.digest]) for cell in cells]
     blocks = " or ".join(map(str, wanted)) or "0"
     done = f"{sum(measured)} invocations in {blocks} block{'' if blocks == '1' else 's'}"

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from harness.errors import UserError
-from harness.plan import ceilings
+from harness.plan import ceilings, emulation
 from harness.plan.config import AXES
 from harness.publish import placements, saturation, scenarios, tunings
 from harness.publish.numbers import stable
@@ -87,21 +87,22 @@ def as_frame(found: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> 
 def _left_out(header: Record, entry: Record) -> dict[str, Any]:
     status = verdict.left_out(entry["kind"], entry["because"])
     labels = dict(zip(AXES, entry.get("labels") or entry["key"].split("/"), strict=False))
-    hosts = {option["label"]: option["config"].get("isa") for option in header["options"] if option["axis"] == "host"}
-    if "host" in labels:
-        labels["host"] = ceilings.label(labels["host"], hosts.get(labels["host"]))
+    hosts = {option["label"]: option["config"] for option in header["options"] if option["axis"] == "host"}
+    if labels.get("host") in hosts:
+        labels["host"] = _host(labels["host"], hosts[labels["host"]])
     return {**labels, "status": status.name, "reason": status.reason, "cell_key": entry["key"], "run": header["run"]}
 
 
 def _row(run: Recorded, cell: Planned, baseline: Planned | None, isa: Collection[str] | None = None) -> dict[str, Any]:
     backend, protocol = cell.configs["backend"], cell.configs["protocol"]
-    host = ceilings.label(cell.labels["host"], cell.configs["host"].get("isa"))
+    host, is_timed = cell.configs["host"], emulation.is_timed(cell.configs["host"])
+    blocks = protocol["blocks"] if is_timed else 0
     row: dict[str, Any] = {**cell.labels, "cell_key": cell.key, "cell_digest": cell.digest, "run": run.header["run"]}
-    row["host"] = host
+    row["host"] = _host(cell.labels["host"], host)
     row |= {"environment": backend["environment"], "confidence": protocol["confidence"]}
     row["environment_lock"] = run.header["environments"].get(backend["environment"])
     row["baseline"] = baseline.key if baseline else None
-    row["blocks_wanted"] = protocol["blocks"]
+    row["blocks_wanted"] = blocks if is_timed else None
     failures = list(run.failures[cell.digest])
     notes: list[str] = []
     if cell.digest in run.prepared:
@@ -112,7 +113,7 @@ def _row(run: Recorded, cell: Planned, baseline: Planned | None, isa: Collection
         row |= {name: executed[name] for name in ("int8_ops", "bf16_ops", "fp32_ops")}
         row["ops_source"] = executed["source"]
         row |= placements.tiles(executed)
-        if cell.configs["host"].get("isa") not in (None, "native"):
+        if not is_timed or host.get("isa") not in (None, "native"):
             notes.append(f"highest instruction set that its kernels told: {ceilings.told(executed['kernels'])}")
         if cell.configs["approach"]["precision"] == "int8" and not executed["int8_ops"]:
             message = f"claims int8, but {executed['source']} saw no int8 operation"
@@ -121,7 +122,9 @@ def _row(run: Recorded, cell: Planned, baseline: Planned | None, isa: Collection
         entry = {"key": cell.key, "digest": cell.digest, "labels": list(cell.labels.values()), **cell.configs}
         saturates = saturation.note(entry, isa, run.prepared.get(cell.digest, {}).get("provenance", {}))
         notes += [saturates] if saturates else []
-    row |= _speed(run, cell, baseline) | placements.columns([*run.invocations[cell.digest].values()])
+    if is_timed:
+        row |= _speed(run, cell, baseline)
+        row |= placements.columns([*run.invocations[cell.digest].values()])
     if cell.digest in run.scenarios:
         row |= scenarios.columns(run.scenarios[cell.digest], protocol["confidence"])
     if cell.digest in run.trials:
@@ -133,12 +136,16 @@ def _row(run: Recorded, cell: Planned, baseline: Planned | None, isa: Collection
         failures=failures,
         evaluated=cell.digest in run.accuracy,
         invocations=len(run.invocations[cell.digest]),
-        blocks=protocol["blocks"],
+        blocks=blocks,
         steady=_steady(run.invocations[cell.digest].values()),
         criterion=row.get("criterion"),
     )
     row |= {"status": status.name, "reason": "; ".join(filter(None, (status.reason, *notes))) or None}
     return row
+
+
+def _host(label: str, config: Mapping[str, Any]) -> str:
+    return ceilings.label(label, config.get("isa"), config.get("emulated"))
 
 
 def _accuracy(run: Recorded, cell: Planned, baseline: Planned | None, notes: list[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.errors import UserError
-from harness.plan.ceilings import CEILING
+from harness.plan.ceilings import CEILING, EMULATED
 from harness.publish import placements, scenarios, tunings
 from harness.publish.columns import PERCENT, WIDE, fields, fit, lay_out
 from harness.publish.heading import Heading
@@ -141,7 +141,7 @@ def parts(frame: pd.DataFrame, heading: Heading) -> Iterator[Part]:
     """Yield the comparison groups in the order of their first cells. An axis with one option is left out of titles."""
     several = [axis for axis in GROUP if axis in ("model", "task") or frame[axis].nunique() > 1]
     # Never left out: the timings below a ceiling are not those of a host that has no more.
-    if "host" not in several and frame["host"].str.contains(CEILING).any():
+    if "host" not in several and frame["host"].str.contains(f"{CEILING}|[(]{EMULATED} ").any():
         several.append("host")
     for _, group in frame.groupby(list(GROUP), sort=False, dropna=False):
         first = group.iloc[0]
@@ -183,6 +183,11 @@ def legend(frame: pd.DataFrame) -> Iterator[str]:
         yield (
             "A ceiling keeps this host's kernels below an instruction set: it shows the kernels and the accuracy of "
             "hosts that have no more, not their speed. Its rows are compared with the baseline below the same ceiling."
+        )
+    if frame["host"].str.contains(f"[(]{EMULATED} ").any():
+        yield (
+            "Emulated: QEMU showed that CPU to the processes that quantized and evaluated, so every kernel keeps to "
+            "its instruction sets; nothing was timed. Its rows are compared with the baseline on the same emulated CPU."
         )
     yield from scenarios.legend(frame)
     yield from tunings.legend(frame)

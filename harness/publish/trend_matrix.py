@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from harness.plan.ceilings import CEILING, EMULATED
 from harness.plan.config import AXES
 from harness.publish import numbers
 from harness.publish.pictures import save
@@ -89,11 +90,19 @@ def matrix(root: Path, histories: Sequence[History]) -> Matrix:
 
 
 def column_of(root: Path, history: History) -> str:
-    """Return the name of a history's column: the host's generation, else its CPU; its ceiling; its fingerprint."""
+    """Return a history's column: the host's generation, else its CPU; its ceiling or emulated CPU; its fingerprint."""
     host = store.read_host(root, history.hosts[-1]) or {}
     name = host.get("generation") or host.get("model_name") or "host"
-    ceiling = history.labels[_HOST_AXIS]
-    return name + ("" if ceiling == "native" else f", ceiling {ceiling}") + f" {history.hosts[-1]}"
+    below, emulated = history.labels[_HOST_AXIS], _emulated(history)
+    if emulated is not None:
+        name += f", {EMULATED} {emulated}"
+    elif below != "native":
+        name += f", {CEILING} {below}"
+    return f"{name} {history.hosts[-1]}"
+
+
+def _emulated(history: History) -> str | None:
+    return history.points[-1].configs.get("host", {}).get("emulated")
 
 
 def frame(found: Matrix) -> pd.DataFrame:
@@ -173,12 +182,12 @@ def _run_of(measured: tuple[Point, History]) -> str:
 
 
 def _value(place: tuple[str, str], row: pd.Series, history: History, own: Point) -> dict[str, Any]:
-    ceiling = history.labels[_HOST_AXIS]
+    below, emulated = history.labels[_HOST_AXIS], _emulated(history)
     value = {
         "cell": place[0],
         "host": place[1],
         "fingerprint": own.host,
-        "ceiling": "" if ceiling == "native" else ceiling,
+        "ceiling": f"{EMULATED} {emulated}" if emulated else "" if below == "native" else below,
         "run": own.run,
     }
     value |= {name: row[name] for name in COLUMNS if name in row.index and name not in value}

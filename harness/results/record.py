@@ -49,12 +49,14 @@ def header(
     seed: int,
     comparison: Mapping[str, Any] | None = None,
     rerun_of: Mapping[str, str] | None = None,
+    emulator: str | None = None,
 ) -> Record:
     """Return the first record of a run: what it is going to do, where, and with which code.
 
-    `comparison` is there only where the run is one side of one, `rerun_of` only where it repeats a cell of another run.
+    `comparison` is there only where the run is one side of one, `rerun_of` only where it repeats a cell of another run,
+    `emulator` only where a cell has an emulated CPU.
     """
-    return _record("header", locals(), optional=("comparison", "rerun_of"))
+    return _record("header", locals(), optional=("comparison", "rerun_of", "emulator"))
 
 
 def dataset(

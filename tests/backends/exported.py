@@ -22,7 +22,7 @@ from harness.plan.config import (
     TunerConfig,
 )
 from harness.worker.rows import Rows
-from tests.backend_env import run_in
+from tests.backend_env import NATIVE, run_in
 
 VOCABULARY, LAYERS = 100, 2
 
@@ -168,6 +168,17 @@ class Workshop:
     def run(self, cells: Mapping[str, Cell], into: str = "artefacts") -> Any:
         """Load artefacts; return the logits of three batches and the executed precision of each."""
         return run_in(self.python, _RUN, self.folder / "evaluation.npz", self.folder / into, _plain(cells))
+
+    def run_with(self, cells: Mapping[str, Cell], before: str, after: str, host: HostConfig = NATIVE) -> Any:
+        """Do as :meth:`run` on the CPU of `host`, with `before` run first; return what `after` prints then.
+
+        There, `ran` holds what :meth:`run` returns.
+        """
+        text = f"{before}\n{_RUN.replace('print(json.dumps(ran))', after)}"
+        rows = self.folder / "evaluation.npz"
+        return run_in(
+            self.python, text, rows, self.folder / "artefacts", _plain(cells), host=host, timeout_seconds=1800
+        )
 
     def reference(self) -> list[Any]:
         """Return the logits of PyTorch's own modules for the same batches."""

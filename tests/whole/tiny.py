@@ -96,8 +96,8 @@ def variables(cache: Path) -> dict[str, str]:
     return {**os.environ, "HARNESS_CACHE": str(cache), "PYTHONPATH": str(REPOSITORY)}
 
 
-def harness(project: Path, cache: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the harness to its end."""
+def harness(project: Path, cache: Path, *arguments: str, seconds: float = 600) -> subprocess.CompletedProcess[str]:
+    """Run the harness to its end, which must come within so many seconds."""
     return subprocess.run(
-        command(project, *arguments), capture_output=True, text=True, timeout=600, env=variables(cache), check=False
+        command(project, *arguments), capture_output=True, text=True, timeout=seconds, env=variables(cache), check=False
     )
