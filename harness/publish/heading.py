@@ -56,7 +56,7 @@ def sources(cells: Iterable[Planned]) -> Iterator[str]:
     A data set or model that is read from a place of one's own may have neither: then that is said.
     """
     for word, axis in (("data", "task"), ("model", "model")):
-        configs = {cell.configs[axis]["name"]: cell.configs[axis]["source"] for cell in cells}
+        configs = {cell.labels[axis].split("[")[0]: cell.configs[axis]["source"] for cell in cells}
         for name, source in configs.items():
             if not any(source.get(way) for way in ("package", "hub_id", "path")):
                 continue  # a model that is built here
