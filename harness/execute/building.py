@@ -58,6 +58,7 @@ class Build:
         """Install with uv or, where there is none or it cannot, with pip."""
         uv, named = installer.program(), installer.chosen()
         if uv is not None:
+            self.on_progress("installing with uv")
             try:
                 installer.with_uv(uv, target, self.step, self.tools)
                 return
@@ -70,6 +71,7 @@ class Build:
             because = "uv is not installed beside this harness"
         if named is None:
             self.on_note(f"environment {self.name}: {because}; with pip now, which takes minutes")
+        self.on_progress("installing with pip")
         installer.with_pip(target, self.step)
 
     def step(
