@@ -48,6 +48,20 @@ class State:
 
 
 @dataclass(frozen=True)
+class _Wanted:
+    """An environment as its config and its lock are now. Hydra reads them, which only one thread may do at a time."""
+
+    config: EnvironmentConfig
+    lock: Path
+    lock_hash: str
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+
+@dataclass(frozen=True)
 class Environments:
     """The environments that a catalogue names, built below `root`.
 
@@ -65,33 +79,32 @@ class Environments:
 
     def lock_text(self, name: str) -> str:
         """Return the lock as it is committed."""
-        return self._read(name)[1].read_text()
+        return self._wanted(name).lock.read_text()
 
     def lock_hash(self, name: str) -> str:
         """Return the identity of the environment: its pins, its Python, and how they are installed."""
-        config, lock = self._read(name)
-        content = [sorted(pins.lines(lock.read_text())), config.python, sorted(config.no_deps)]
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+        return self._wanted(name).lock_hash
 
     def variables(self, name: str) -> dict[str, str]:
         """Return the environment variables that every child of it gets."""
-        return dict(self._read(name)[0].variables)
+        return dict(self._wanted(name).config.variables)
 
     def python(self, name: str) -> Path:
         """Return where the environment's python is, or will be once it is built."""
-        return self._folder(name) / "bin" / "python"
+        return self._wanted(name).python
 
     def list(self) -> list[State]:
         """Return the state of every environment there is a config of, and what earlier locks have left."""
         states = []
         for name in self.catalogue.names("environment"):
-            current, lock_hash = self._folder(name), self.lock_hash(name)
+            wanted = self._wanted(name)
+            current = wanted.folder
             marker, damage = _found(current)
             if marker is None or damage is not None:
                 state = f"damaged: {damage}; built again when it is next used" if damage else "not built"
-                states.append(State(name, lock_hash, state, None, current))
+                states.append(State(name, wanted.lock_hash, state, None, current))
             else:
-                states.append(State(name, lock_hash, "built", marker.size_bytes, current, marker.note))
+                states.append(State(name, wanted.lock_hash, "built", marker.size_bytes, current, marker.note))
             for folder in self._folders(name):
                 earlier = manifest.read(folder)
                 if earlier is not None and folder != current:
@@ -100,7 +113,7 @@ class Environments:
 
     def note(self, name: str) -> str | None:
         """Return what a user should know of an environment that is built, such as needless CUDA libraries, or None."""
-        marker = manifest.read(self._folder(name))
+        marker = manifest.read(self._wanted(name).folder)
         return None if marker is None else marker.note
 
     def remove(self, name: str) -> None:
@@ -132,19 +145,7 @@ class Environments:
         StageError : ``environment``, ``import_error``, ``no_network``, ``no_package``, ``damaged`` or ``disk_full``;
             the message names the installer's log.
         """
-        config, lock = self._read(name)
-        folder, tools = self._folder(name), tools or tool.Tools()
-        try:
-            with self._locked(folder, on_progress, tools):
-                marker, damage = _found(folder)
-                if marker is None or damage is not None:
-                    if damage is not None:
-                        (on_note or on_progress)(f"environment {name}: {damage}; it is built again")
-                    self._build(config, lock, folder, tools, on_progress, on_note or on_progress)
-        except OSError as error:
-            kind = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "environment"
-            raise StageError(kind, f"{name}: {error}") from error
-        return self.python(name)
+        return self._bring(self._wanted(name), on_progress, on_note or on_progress, tools or tool.Tools())
 
     def build_all(
         self, names: Iterable[str], on_progress: Callable[[str, str | None], None], on_note: Callable[[str], None]
@@ -157,29 +158,43 @@ class Environments:
             Both in the thread of the caller, whose interrupt ends all builds at once.
         """
         tools = tool.Tools()
+        wanted = {name: self._wanted(name) for name in names}
 
         def work(name: str, tell: Callable[..., None]) -> Path:
             try:
-                return self.build(
-                    name, lambda how_far: tell(on_progress, name, how_far), lambda line: tell(on_note, line), tools
+                return self._bring(
+                    wanted[name],
+                    lambda how_far: tell(on_progress, name, how_far),
+                    lambda line: tell(on_note, line),
+                    tools,
                 )
             finally:
                 tell(on_progress, name, None)
 
-        workers = min(_AT_ONCE, len(os.sched_getaffinity(0)))
-        return at_once(work, names, workers, tools)
+        return at_once(work, wanted, min(_AT_ONCE, len(os.sched_getaffinity(0))), tools)
+
+    def _bring(
+        self, wanted: _Wanted, on_progress: Callable[[str], None], on_note: Callable[[str], None], tools: tool.Tools
+    ) -> Path:
+        name = wanted.config.name
+        try:
+            with self._locked(wanted.folder, on_progress, tools):
+                marker, damage = _found(wanted.folder)
+                if damage is not None:
+                    on_note(f"environment {name}: {damage}; it is built again")
+                if marker is None or damage is not None:
+                    self._build(wanted, on_progress, on_note, tools)
+        except OSError as error:
+            kind = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "environment"
+            raise StageError(kind, f"{name}: {error}") from error
+        return wanted.python
 
     def _build(
-        self,
-        config: EnvironmentConfig,
-        lock: Path,
-        folder: Path,
-        tools: tool.Tools,
-        on_progress: Callable[[str], None],
-        on_note: Callable[[str], None],
+        self, wanted: _Wanted, on_progress: Callable[[str], None], on_note: Callable[[str], None], tools: tool.Tools
     ) -> None:
-        wanted = pins.pins(pins.lines(lock.read_text()), lock.name)
-        wanted += pins.pins(config.no_deps, f"{config.name}.no_deps")
+        config, lock, folder = wanted.config, wanted.lock, wanted.folder
+        every = pins.pins(pins.lines(lock.read_text()), lock.name)
+        every += pins.pins(config.no_deps, f"{config.name}.no_deps")
         target = installer.Target(interpreter(config), folder, lock, tuple(config.no_deps), self.root / UV_CACHE)
         path = folder.with_name(f"{folder.name}.log")
         with path.open("w") as log:
@@ -189,15 +204,15 @@ class Environments:
             # A folder without a marker is what a killed build has left.
             clear(folder)
             build.install(target)
-            build.check(target.python, wanted, config)
-        manifest.write(folder, config.name, self.lock_hash(config.name), installer.note(target))
+            build.check(target.python, every, config)
+        manifest.write(folder, config.name, wanted.lock_hash, installer.note(target))
 
-    def _read(self, name: str) -> tuple[EnvironmentConfig, Path]:
+    def _wanted(self, name: str) -> _Wanted:
         config, lock = read_environment(self.catalogue, name)
-        return config, self.locks.get(name, lock)
-
-    def _folder(self, name: str) -> Path:
-        return self.root / f"{name}-{self.lock_hash(name)[:12]}"
+        lock = self.locks.get(name, lock)
+        content = [sorted(pins.lines(lock.read_text())), config.python, sorted(config.no_deps)]
+        lock_hash = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+        return _Wanted(config, lock, lock_hash, self.root / f"{name}-{lock_hash[:12]}")
 
     def _folders(self, name: str) -> Iterator[Path]:
         """Yield the folders of an environment, of whichever lock, whole or not."""

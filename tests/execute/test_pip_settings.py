@@ -187,7 +187,7 @@ def test_a_home_folder_and_what_is_not_there(tmp_path, monkeypatch):
 
 def test_a_wrong_configuration_is_one_line(monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "perhaps")
-    with pytest.raises(StageError, match="pip's settings cannot be read: .*perhaps is not a valid value for no-index"):
+    with pytest.raises(StageError, match=r"pip's settings cannot be read: .*perhaps is not a valid value for no-index"):
         pip_settings.read()
 
 

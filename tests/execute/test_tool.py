@@ -157,7 +157,7 @@ def test_a_registry_that_cannot_be_reached(tmp_path, wheels, monkeypatch):
         # Printed by uv 0.13.
         (
             [
-                "error: Failed to install: torch-2.8.0.whl (torch==2.8.0)",
+                "error: Failed to install: torch.whl (torch==2.8.0)",
                 "  cause: No space left on device (os error 28)",
             ],
             "disk_full",
