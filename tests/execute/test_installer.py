@@ -177,7 +177,7 @@ def test_without_uv_pip_does_and_says_so(known, monkeypatch):
     known.remove("b")
     assert _build(known, "b")[1] == []
     monkeypatch.setenv(installer.VARIABLE, "uv")
-    with pytest.raises(UserError, match="^HARNESS_INSTALLER=uv: uv is not installed"):
+    with pytest.raises(UserError, match=r"^HARNESS_INSTALLER=uv: uv is not installed"):
         environment.environments(known.catalogue, known.root)
 
 
