@@ -288,10 +288,19 @@ def test_no_instance_lies_across_nodes_unless_asked_and_each_has_its_memory_near
     host, config = given_
     if misfit(config, host) is not None:
         return
+    if wanted is None or wanted <= place(config, host).threads:
+        _check_instances(host, config, wanted)
+
+
+@pytest.mark.parametrize("fields", [{}, {"sockets": 1}, {"whole": True}, {"whole": True, "threads": 2}], ids=str)
+@pytest.mark.parametrize("machine", NAMES)
+def test_the_instances_of_every_machines_layouts_keep_to_their_nodes(machine, fields):
+    _check_instances(described(machine), HostConfig(name="x", **fields), None)
+
+
+def _check_instances(host: Host, config: HostConfig, wanted: int | None) -> None:
     cell, node_of = place(config, host), nodes_of(host)
     per_node = [sum(node_of[cpu] == node for cpu in cell.cores) for node in cell.nodes]
-    if wanted is not None and wanted > cell.threads:
-        return
     for size in scenarios.instance_sizes(cell.threads, max(per_node), None if wanted is None else [wanted]):
         pins = scenarios.groups(cell.cores, node_of, size)
         used = [cpu for pin in pins for cpu in pin]
