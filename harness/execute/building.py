@@ -44,20 +44,22 @@ class Build:
     name: str
     path: Path
     log: IO[str]
+    choice: installer.Choice
     tools: tool.Tools
     on_progress: Callable[[str], None]
     on_note: Callable[[str], None]
 
     def forget(self, packages: list[str], cache: Path) -> None:
         """Remove packages from uv's cache, whose files there are not what they were, whoever installs now."""
-        uv = installer.uv_program()
-        if packages and uv is not None:
-            self.step(uv, "cache", "clean", "--cache-dir", cache, *packages)
+        if packages and self.choice.uv is not None:
+            self.step(self.choice.uv, "cache", "clean", "--cache-dir", cache, *packages)
 
     def install(self, target: installer.Target) -> None:
         """Install with uv or, where there is none or it cannot, with pip."""
-        uv, named = installer.program(), installer.chosen()
-        if uv is not None:
+        uv, named = self.choice.uv, self.choice.named
+        if uv is None:
+            because = "uv is not installed beside this harness"
+        elif named != "pip":
             self.on_progress("installing with uv")
             try:
                 installer.with_uv(uv, target, self.step, self.tools)
@@ -67,8 +69,6 @@ class Build:
                     raise
                 because = f"uv could not install it ({error.message.removeprefix(f'{self.name}: ')})"
                 clear(target.folder)
-        else:
-            because = "uv is not installed beside this harness"
         if named is None:
             self.on_note(f"environment {self.name}: {because}; with pip now, which takes minutes")
         self.on_progress("installing with pip")

@@ -49,8 +49,12 @@ class State:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """An environment as its config and its lock are now. Hydra reads them, which only one thread may do at a time."""
+    """An environment as its config and its lock are now, and what is to install it: all that one thread must find out.
 
+    Hydra, which reads the config, keeps what it does in a global place.
+    """
+
+    choice: installer.Choice
     config: EnvironmentConfig
     lock: Path
     lock_hash: str
@@ -198,7 +202,7 @@ class Environments:
         target = installer.Target(interpreter(config), folder, lock, tuple(config.no_deps), self.root / UV_CACHE)
         path = folder.with_name(f"{folder.name}.log")
         with path.open("w") as log:
-            build = Build(config.name, path, log, tools, on_progress, on_note)
+            build = Build(config.name, path, log, wanted.choice, tools, on_progress, on_note)
             # A changed file is one with that of the cache. It is forgotten before the list that tells of it is.
             build.forget(manifest.changed_packages(folder), target.cache)
             # A folder without a marker is what a killed build has left.
@@ -212,7 +216,7 @@ class Environments:
         lock = self.locks.get(name, lock)
         content = [sorted(pins.lines(lock.read_text())), config.python, sorted(config.no_deps)]
         lock_hash = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
-        return _Wanted(config, lock, lock_hash, self.root / f"{name}-{lock_hash[:12]}")
+        return _Wanted(installer.choose(), config, lock, lock_hash, self.root / f"{name}-{lock_hash[:12]}")
 
     def _folders(self, name: str) -> Iterator[Path]:
         """Yield the folders of an environment, of whichever lock, whole or not."""
@@ -245,7 +249,7 @@ def environments(catalogue: Catalogue, cache: Path) -> Environments:
     ------
     UserError : ``HARNESS_INSTALLER`` names no installer.
     """
-    installer.chosen()
+    installer.choose()
     return Environments(catalogue, cache / "environments")
 
 

@@ -27,31 +27,34 @@ _ASK_ONCE = {"UV_HTTP_RETRIES": "1", "UV_HTTP_CONNECT_TIMEOUT": "5"}
 Step = Callable[..., tool.Finished]
 
 
-def chosen() -> str | None:
-    """Return the installer that the person names, or None.
+@dataclass(frozen=True)
+class Choice:
+    """Which installer is used: `uv` is its program where it is installed; `named` is what the person names, or None."""
+
+    uv: Path | None
+    named: str | None
+
+
+def choose() -> Choice:
+    """Return what there is to install with, and which of it a person wants. Asked in one thread only.
 
     Raises
     ------
     UserError : the variable ``HARNESS_INSTALLER`` names none, or uv where it is not installed.
     """
-    wanted = os.environ.get(VARIABLE) or None
-    if wanted is not None and wanted not in INSTALLERS:
-        raise UserError(f"{VARIABLE}={wanted}: want uv or pip{nearest(wanted, INSTALLERS)}")
-    if wanted == "uv" and uv_program() is None:
+    choice = Choice(_uv_program(), os.environ.get(VARIABLE) or None)
+    if choice.named is not None and choice.named not in INSTALLERS:
+        raise UserError(f"{VARIABLE}={choice.named}: want uv or pip{nearest(choice.named, INSTALLERS)}")
+    if choice.named == "uv" and choice.uv is None:
         raise UserError(f"{VARIABLE}=uv: uv is not installed beside this harness; install it, or want pip")
-    return wanted
+    return choice
 
 
-def program() -> Path | None:
-    """Return the uv that is to install, or None where pip is wanted or uv is not installed beside this harness."""
-    return None if chosen() == "pip" else uv_program()
-
-
-def uv_program() -> Path | None:
-    """Return uv's program, or None where it is not installed beside this harness."""
+def _uv_program() -> Path | None:
     try:
         from uv import find_uv_bin
 
+        # It asks sysconfig, which fills itself in at its first question and answers None to other threads meanwhile.
         return Path(find_uv_bin())
     except (ImportError, FileNotFoundError):
         return None

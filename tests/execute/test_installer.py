@@ -181,6 +181,27 @@ def test_without_uv_pip_does_and_says_so(known, monkeypatch):
         environment.environments(known.catalogue, known.root)
 
 
+def test_a_harness_that_uv_has_installed_has_no_pip_and_builds_with_either(known, tmp_path, monkeypatch):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bare" / "bin" / "python"))
+    for name in installer.INSTALLERS:
+        monkeypatch.setenv(installer.VARIABLE, name)
+        folders, _ = _build(known, "b")
+        assert (folders["b"] / CODE).read_text() == "shared = True\n"
+        known.remove("b")
+
+
+def test_a_log_keeps_no_password(known, monkeypatch):
+    monkeypatch.setenv("PIP_FIND_LINKS", f"http://user:word@127.0.0.1:9/page {os.environ['PIP_FIND_LINKS']}")
+    monkeypatch.setenv(installer.VARIABLE, "uv")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    with pytest.raises(StageError) as error:
+        known.build("b", print)
+    assert error.value.kind == "no_network"
+    log = Path(error.value.message.rpartition("(see ")[2].rstrip(")")).read_text()
+    assert "@127.0.0.1:9/page" in log and "word" not in log + error.value.message
+
+
 def test_an_unknown_installer_is_one_line_and_nothing_is_built(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv(installer.VARIABLE, "pipx")
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))

@@ -79,7 +79,7 @@ def _by_pip(python: Path, wanted: list[str]) -> dict[str, str] | None:
 
 def _by_uv(python: Path, wanted: list[str], cache: Path) -> dict[str, str] | None:
     found = pip_settings.read()
-    command = [installer.uv_program(), "pip", "install", "--dry-run", "--reinstall", "--python", python]
+    command = [installer.choose().uv, "pip", "install", "--dry-run", "--reinstall", "--python", python]
     # As the harness does: elsewhere than the person is.
     finished = tool.run(
         [*command, "--cache-dir", cache, *found.options, *wanted], variables=found.variables, cwd=cache.parent

@@ -53,7 +53,7 @@ def test_pips_failures(tmp_path, wheels, wanted, kind, line):
 @pytest.fixture
 def uv(tmp_path, wheels):
     """Return a function that has the real uv install pins into an environment of its own, and says why it failed."""
-    uv, cache = installer.uv_program(), tmp_path / "cache"
+    uv, cache = installer.choose().uv, tmp_path / "cache"
     assert run([uv, "venv", "--quiet", "--cache-dir", cache, "--python", sys.executable, tmp_path / "own"]).code == 0
 
     def why_not(*wanted: str, **variables: str) -> tuple[str, str]:
