@@ -9,19 +9,31 @@ import json
 from rich.console import Console
 
 from harness.execute import trust
+from harness.execute.described import find_host
 from harness.execute.host import describe, fingerprint
+from harness.execute.load import unwatched
 from harness.publish import doctor
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's own options."""
     parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    parser.add_argument(
+        "--host",
+        metavar="HOST",
+        help="another host: a fingerprint of results/hosts, a file that 'harness doctor --json' has written there, or "
+        "a folder with its proc and sys",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the host and the findings; always 0, for a finding is advice."""
-    host = describe()
-    findings = trust.findings(host)
+    if arguments.host is None:
+        host = describe()
+        findings = trust.findings(host)
+    else:
+        host = find_host(arguments.host, arguments.results)
+        findings = trust.findings(host, unwatched())
     if arguments.json:
         values = {
             "fingerprint": fingerprint(host),

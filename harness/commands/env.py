@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.errors import UserError
+from harness.errors import StageError, UserError
 from harness.execute.cache import cache_folder
-from harness.execute.environment import environments
+from harness.execute.environment import Environments, environments
 from harness.plan.catalogue import catalogue
 from harness.publish.live import view_for
 
@@ -35,11 +36,23 @@ def run(arguments: argparse.Namespace) -> int:
         for name in arguments.names:
             known.remove(name)
     else:
-        with view_for(Console(stderr=True)) as view:
-            for name in arguments.names or shipped.names("environment"):
-                python = known.build(name, lambda note, name=name: view.progress(name, 0, 1, note))
-                print(python, flush=True)
+        return _build(known, arguments.names or shipped.names("environment"))
     return 0
+
+
+def _build(known: Environments, names: list[str]) -> int:
+    with view_for(Console(stderr=True)) as view:
+        built = known.build_all(names, view.building, view.note)
+        for name in built:
+            if note := known.note(name):
+                view.note(f"environment {name}: {note}")
+    errors = [found for found in built.values() if isinstance(found, StageError)]
+    for found in built.values():
+        if not isinstance(found, StageError):
+            print(found, flush=True)
+    for error in errors:
+        print(f"harness: {error.kind}: {error.message}", file=sys.stderr)
+    return 2 if errors else 0
 
 
 def _table(states: list) -> Table:

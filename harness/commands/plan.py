@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from collections import Counter
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.execute.host import describe, with_all_instructions
+from harness.execute.described import find_host
+from harness.execute.host import Host, describe, with_all_instructions
+from harness.execute.placement import Placement, misfit
+from harness.execute.placement import place as place_on
 from harness.execute.schedule import rings
 from harness.plan.catalogue import catalogue
 from harness.plan.config import AXES
@@ -29,15 +34,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="approaches x backends and reasons, for a host with all instructions, as Markdown",
     )
+    parser.add_argument(
+        "--host",
+        dest="planned_host",
+        metavar="HOST",
+        help="plan for another host, named as for 'harness doctor --host'",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan; nothing is built, downloaded or measured."""
-    # A table for every reader leaves nothing out for what one host lacks.
-    host = with_all_instructions(describe()) if arguments.compatibility else None
+    named = arguments.planned_host
+    host = describe() if named is None else find_host(named, arguments.results)
+    if arguments.compatibility and named is None:
+        # A table for every reader leaves nothing out for what one host lacks.
+        host = with_all_instructions(host)
     plan = make_plan(catalogue(arguments.project), arguments.overrides, host)
     if arguments.json:
-        print(json.dumps(as_json(plan), indent=1))
+        print(json.dumps(as_json(plan, host), indent=1))
         return 0
     if arguments.compatibility:
         from harness.publish import compatibility  # pandas, which no other form of this command needs
@@ -53,6 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"invocations, {len(plan.excluded)} excluded; environments: {', '.join(plan.environments)}"
         )
     )
+    for line in placements(plan, host):
+        console.print(Text(line))
     if len(plan.cells) > LISTED_CELLS:
         for place, axis in enumerate(AXES):
             counts = Counter(cell.labels[place] for cell in plan.cells)
@@ -62,11 +78,24 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def as_json(plan: Plan) -> dict:
-    """Return the plan as plain values."""
+def placements(plan: Plan, host: Host) -> Iterator[str]:
+    """Yield where the cells of each host option run, options that run in the same place together."""
+    labels: dict[str, list[str]] = {}
+    for option in plan.options:
+        if option.axis == "host" and misfit(option.config, host) is None:
+            found = place_on(option.config, host)
+            labels.setdefault("; ".join((str(found), *found.notes)), []).append(option.label)
+    for where, names in labels.items():
+        yield f"host {', '.join(names)}: {where}"
+
+
+def as_json(plan: Plan, host: Host) -> dict:
+    """Return the plan for a host as plain values."""
+    options = [option for option in plan.options if option.axis == "host" and misfit(option.config, host) is None]
     return {
         "suite": {"name": plan.suite.name, "version": plan.suite.version, "digest": plan.suite.digest},
         "environments": plan.environments,
+        "placements": {option.label: _where(place_on(option.config, host)) for option in options},
         "cells": [{"key": cell.key, "digest": cell.digest} for cell in plan.cells],
         "excluded": [
             {"key": item.cell.key, "kind": item.reason.kind, "because": item.reason.because} for item in plan.excluded
@@ -74,11 +103,15 @@ def as_json(plan: Plan) -> dict:
     }
 
 
+def _where(found: Placement) -> dict:
+    return {"threads": found.threads, **dataclasses.asdict(found)}
+
+
 def _table(plan: Plan) -> Table:
     table = Table(box=None, pad_edge=False)
     shown = [place for place, axis in enumerate(AXES) if place < 4 or _varies(plan, place)]
     for place in shown:
-        table.add_column(list(AXES)[place])
+        table.add_column(list(AXES)[place], overflow="fold")
     table.add_column("status", overflow="fold")
     for cell in plan.cells:
         table.add_row(*(Text(cell.labels[place]) for place in shown), Text("run", style="green"))

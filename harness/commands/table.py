@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
-from harness.publish import table_picture, tables
+from harness.publish import scaling, scaling_picture, table_picture, tables
 from harness.publish.heading import heading
 from harness.publish.rows import rows as rows_of
 from harness.results import store
@@ -32,7 +32,9 @@ def make_table(results: Path, run_file: Path, console: Console) -> pd.DataFrame:
     host = store.read_host(results, lines[0]["host"])
     rows = rows_of(lines, None if host is None else host["isa"])
     above = heading(lines, store.host_line(results, lines[0]["host"]))
-    tables.show(rows, above, console)
+    scales = scaling.scaling(lines)
+    beneath = list(scaling.sentences(scales))
+    tables.show(rows, above, console, beneath)
     folder = results / store.TABLES
     lower_is_better = {
         line["metric"]["name"]
@@ -40,6 +42,9 @@ def make_table(results: Path, run_file: Path, console: Console) -> pd.DataFrame:
         if line["type"] == "accuracy" and not line["metric"]["greater_is_better"]
     }
     pictures = [folder / f"{above.run}.{kind}" for kind in ("svg", "png")]
-    for path in tables.write(rows, folder, above) + table_picture.draw(rows, above, lower_is_better, pictures):
+    written = tables.write(rows, folder, above, beneath)
+    written += table_picture.draw(rows, above, lower_is_better, pictures)
+    written += scaling_picture.draw(scales, above, [folder / f"{above.run}-scaling.{kind}" for kind in ("svg", "png")])
+    for path in written:
         console.print(Text(f"written: {path}", style="dim"), soft_wrap=True)
     return rows

@@ -103,7 +103,7 @@ def assemble(
     own_path = {} if code.known is None else {"PYTHONPATH": str(code.package.parent)}
     children = Children(
         pythons=pythons,
-        allowed_cores=hosts.allowed_cores(host),
+        host=host,
         memory_bytes=hosts.memory_bytes(host),
         logs=place.cache / "logs" / writer.run,
         cache=place.cache,
@@ -132,12 +132,14 @@ def assemble(
 def _build(environments: Environments, names: list[str], view: View) -> tuple[dict[str, Path], dict[str, StageError]]:
     pythons: dict[str, Path] = {}
     broken: dict[str, StageError] = {}
-    for name in names:
-        try:
-            pythons[name] = environments.build(name, lambda note: view.progress("environment", 0, 1, note))
-        except StageError as error:
-            broken[name] = error
-            view.note(f"  environment {name}: failed({error.kind}): {error.message}")
+    for name, found in environments.build_all(names, view.building, view.note).items():
+        if isinstance(found, StageError):
+            broken[name] = found
+            view.note(f"  environment {name}: failed({found.kind}): {found.message}")
+        else:
+            pythons[name] = found
+            if note := environments.note(name):
+                view.note(f"  environment {name}: {note}")
     return pythons, broken
 
 

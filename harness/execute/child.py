@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StageError
+from harness.execute.host import Host
 from harness.execute.instances import Call, launch_together
 from harness.execute.launch import Outcome
-from harness.plan import ceilings, emulation
+from harness.execute.placement import Placement, memory_of, node_memory_bytes, nodes_of
+from harness.execute.placement import place as place_on
+from harness.plan import ceilings, emulation, instructions
 from harness.plan.cell import Cell
 
 #: Share of the host's allowed memory a child may use when the protocol sets no limit.
@@ -45,23 +48,36 @@ def require_ok(outcome: Outcome) -> None:
 class Children:
     """Launches the stages of cells in their environments, each in a fresh process.
 
-    `pythons` maps an environment's name to its python, `variables` to what its YAML sets; `allowed_cores` and
-    `memory_bytes` are the host's. `encode` writes a cell down for the code that the children run.
+    `pythons` maps an environment's name to its python, `variables` to what its YAML sets; `memory_bytes` is what all
+    children of `host` may use together. `encode` writes a cell down for the code that the children run.
     """
 
     pythons: Mapping[str, Path]
-    allowed_cores: tuple[int, ...]
+    host: Host
     memory_bytes: int
     logs: Path
     cache: Path
     variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     encode: Callable[[Cell], dict[str, Any]] = Cell.to_dict
 
+    def placement(self, cell: Cell) -> Placement:
+        """Return where the stages of a cell run.
+
+        Raises
+        ------
+        StageError : ``bad_config`` when this host has not what the cell's host option asks for.
+        """
+        return place_on(cell.host, self.host)
+
     def cores(self, cell: Cell) -> list[int]:
-        """Return the cores a cell is pinned to: those its host option names, else the lowest-numbered allowed ones."""
-        if cell.host.cores is not None:
-            return list(cell.host.cores)
-        return list(self.allowed_cores[: cell.host.threads or len(self.allowed_cores)])
+        """Return the cores a cell is pinned to, in the order of :class:`~harness.execute.placement.Placement`."""
+        return list(self.placement(cell).cores)
+
+    @property
+    def node_of(self) -> dict[int, int]:
+        """The NUMA node of each logical CPU; 0 for all where the host tells none."""
+        told = nodes_of(self.host)
+        return {cpu: told.get(cpu, 0) for core in self.host.cores for cpu in core}
 
     def run(
         self,
@@ -92,9 +108,7 @@ class Children:
         share: int = 1,
     ) -> Call:
         """Return what a stage is started with on all cores of its cell; `share` children divide the memory."""
-        cores = self.cores(cell)
-        threads = cell.host.threads or len(cores)
-        return self._call(stage, cell, environment, inputs, out, options, cores, threads, share)
+        return self._call(stage, cell, environment, inputs, out, options, self.cores(cell), share)
 
     def run_together(
         self,
@@ -109,9 +123,9 @@ class Children:
     ) -> list[Outcome]:
         """Run a process of a stage for each list of cores in `pins`, all let go together when the last one is ready.
 
-        Each has a thread a core, its share of the memory, its place in ``options["instance"]``, and waits at the file
-        `gate` (see :func:`harness.execute.instances.launch_together`). Raises :class:`ChildError` for the first that
-        came to any other end than a result; none is left then.
+        Each has a thread a core, its share of the memory of its cores' nodes, its place in ``options["instance"]``, and
+        waits at the file `gate` (see :func:`harness.execute.instances.launch_together`). Raises :class:`ChildError` for
+        the first that came to any other end than a result; none is left then.
         """
         calls = [
             self._call(
@@ -122,8 +136,8 @@ class Children:
                 None,
                 {**(options or {}), "instance": place, "gate": str(gate)},
                 cores,
-                len(cores),
                 share=len(pins),
+                neighbours=sum(memory_of(other, self.host) == memory_of(cores, self.host) for other in pins),
             )
             for place, cores in enumerate(pins)
         ]
@@ -143,18 +157,29 @@ class Children:
         out: Path | None,
         options: Mapping[str, Any] | None,
         cores: Sequence[int],
-        threads: int,
         share: int = 1,
+        neighbours: int | None = None,
     ) -> Call:
-        """Return what a child is started with; `share` of them divide the memory that one may use."""
+        """Return what a child is started with.
+
+        `share` children divide the memory that one may use, and `neighbours` of them (None: all) that of its nodes.
+        """
+        node_of, memory_nodes = nodes_of(self.host), memory_of(cores, self.host)
+        there = node_memory_bytes(memory_nodes, self.host)
+        memory_bytes = self.memory_bytes / share
+        if there is not None:
+            memory_bytes = min(memory_bytes, there / (neighbours or share))
         spec = {
             "stage": stage,
             "cell": self.encode(cell),
             "inputs": {name: None if path is None else str(path) for name, path in inputs.items()},
             "out": None if out is None else str(out),
             "cores": list(cores),
-            "threads": threads,
-            "memory_limit_bytes": cell.protocol.memory_limit_bytes or int(self.memory_bytes * MEMORY_SHARE / share),
+            "threads": len(cores),
+            "nodes": sorted({node_of[core] for core in cores if core in node_of}),
+            "memory_nodes": list(memory_nodes),
+            "amx": "amx_tile" in instructions.effective(cell.host, self.host.isa),
+            "memory_limit_bytes": cell.protocol.memory_limit_bytes or int(memory_bytes * MEMORY_SHARE),
             "seed": cell.protocol.seed,
             "options": dict(options or {}),
         }

@@ -112,6 +112,10 @@ class SideView:
         """Pass on."""
         self.view.progress(stage, done, total, note)
 
+    def building(self, environment: str, note: str | None) -> None:
+        """Pass on."""
+        self.view.building(environment, note)
+
     def note(self, line: str) -> None:
         """Pass on."""
         self.view.note(f"{self.side}: {line}")

@@ -1,4 +1,4 @@
-"""Builds the pinned environments of the backends: once for each lock, atomically, with uv or pip and pip's settings."""
+"""The pinned environments of the backends: each built once for its lock, several at a time, listed and removed."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
 from harness.errors import StageError
-from harness.execute import installer, pins, tool
+from harness.execute import installer, manifest, pins, tool
+from harness.execute.at_once import at_once
+from harness.execute.building import Build, clear
 from harness.plan.catalogue import Catalogue
 from harness.plan.compose import environment as read_environment
 from harness.plan.config import EnvironmentConfig
-
-MARKER = "complete.json"
 
 #: How often a harness looks whether another one has finished what both want.
 _LOOK_AGAIN_SECONDS = 1.0
@@ -32,24 +31,8 @@ _LOOK_AGAIN_SECONDS = 1.0
 #: Where uv keeps the packages whose files the environments share, beside them: a hard link needs one file system.
 UV_CACHE = "uv"
 
-#: Lines of uv and pip that tell a person how far they are.
-_STEPS = (
-    *("Collecting", "Processing", "Downloading", "Building", "Installing", "Preparing"),
-    *("Resolved", "Downloaded", "Built", "Prepared", "Installed"),
-)
-
-#: Begins the lines of the check below; what a framework prints when it is imported does not.
-_MARK = "harness-check:"
-
-#: Prints what is installed, and each module before it is imported, in the environment's own python.
-_CHECK = f"""
-import importlib, importlib.metadata, json, sys
-installed = [[one.metadata["Name"], one.version] for one in importlib.metadata.distributions()]
-print("{_MARK}" + json.dumps(installed), flush=True)
-for module in sys.argv[1:]:
-    print("{_MARK}" + module, flush=True)
-    importlib.import_module(module)
-"""
+#: So many are built at a time at most, on as many cores: each import check keeps one busy, and needs gigabytes.
+_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -62,6 +45,20 @@ class State:
     size_bytes: int | None  # of its files, also those that it shares with others
     path: Path
     note: str | None = None
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """An environment as its config and its lock are now. Hydra reads them, which only one thread may do at a time."""
+
+    config: EnvironmentConfig
+    lock: Path
+    lock_hash: str
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
 
 
 @dataclass(frozen=True)
@@ -82,194 +79,173 @@ class Environments:
 
     def lock_text(self, name: str) -> str:
         """Return the lock as it is committed."""
-        return self._read(name)[1].read_text()
+        return self._wanted(name).lock.read_text()
 
     def lock_hash(self, name: str) -> str:
         """Return the identity of the environment: its pins, its Python, and how they are installed."""
-        config, lock = self._read(name)
-        content = [sorted(pins.lines(lock.read_text())), config.python, sorted(config.no_deps)]
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+        return self._wanted(name).lock_hash
 
     def variables(self, name: str) -> dict[str, str]:
         """Return the environment variables that every child of it gets."""
-        return dict(self._read(name)[0].variables)
+        return dict(self._wanted(name).config.variables)
 
     def python(self, name: str) -> Path:
         """Return where the environment's python is, or will be once it is built."""
-        return self._folder(name) / "bin" / "python"
+        return self._wanted(name).python
 
     def list(self) -> list[State]:
         """Return the state of every environment there is a config of, and what earlier locks have left."""
         states = []
         for name in self.catalogue.names("environment"):
-            current = self._folder(name)
-            if not self._is_built(name):
-                damage = _marker(current) and _damage(current)
+            wanted = self._wanted(name)
+            current = wanted.folder
+            marker, damage = _found(current)
+            if marker is None or damage is not None:
                 state = f"damaged: {damage}; built again when it is next used" if damage else "not built"
-                states.append(State(name, self.lock_hash(name), state, None, current))
+                states.append(State(name, wanted.lock_hash, state, None, current))
+            else:
+                states.append(State(name, wanted.lock_hash, "built", marker.size_bytes, current, marker.note))
             for folder in self._folders(name):
-                marker = _marker(folder)
-                if marker is not None and (folder != current or self._is_built(name)):
-                    state = "built" if folder == current else "outdated"
-                    note = marker.get("note")
-                    states.append(State(name, marker["lock"], state, marker["size_bytes"], folder, note))
+                earlier = manifest.read(folder)
+                if earlier is not None and folder != current:
+                    states.append(State(name, earlier.lock, "outdated", earlier.size_bytes, folder, earlier.note))
         return states
 
+    def note(self, name: str) -> str | None:
+        """Return what a user should know of an environment that is built, such as needless CUDA libraries, or None."""
+        marker = manifest.read(self._wanted(name).folder)
+        return None if marker is None else marker.note
+
     def remove(self, name: str) -> None:
-        """Remove what is built of an environment, from earlier locks too."""
+        """Remove what is built of an environment, from earlier locks too; with the last one, what they have shared."""
         for folder in self._folders(name):
-            with self._locked(folder, lambda note: None):
-                _clear(folder)
+            with self._locked(folder, lambda note: None, tool.Tools()):
+                clear(folder)
             folder.with_name(f"{folder.name}.log").unlink(missing_ok=True)
-        if not any(self.root.glob(f"*/{MARKER}")):
-            # No environment is left whose files these are.
+        # What another harness is building has no marker yet, but a folder.
+        if not any(_HASHED.search(path.name) for path in self.root.glob("*-*")):
             shutil.rmtree(self.root / UV_CACHE, ignore_errors=True)
 
-    def build(self, name: str, on_progress: Callable[[str], None]) -> Path:
-        """Return the environment's python, after building it where it is not at hand.
+    def build(
+        self,
+        name: str,
+        on_progress: Callable[[str], None],
+        on_note: Callable[[str], None] | None = None,
+        tools: tool.Tools | None = None,
+    ) -> Path:
+        """Return the environment's python, after building it where it is not at hand or damaged.
+
+        Parameters
+        ----------
+        on_progress, on_note : are told how far it is, and in one line what a person should not miss.
+        tools : those that are to be ended together with what the build runs.
 
         Raises
         ------
         StageError : ``environment``, ``import_error``, ``no_network``, ``no_package``, ``damaged`` or ``disk_full``;
             the message names the installer's log.
         """
-        config, lock = self._read(name)
-        folder = self._folder(name)
+        return self._bring(self._wanted(name), on_progress, on_note or on_progress, tools or tool.Tools())
+
+    def build_all(
+        self, names: Iterable[str], on_progress: Callable[[str, str | None], None], on_note: Callable[[str], None]
+    ) -> dict[str, Path | StageError]:
+        """Return the python of each environment, or why it cannot be built, after building several at a time.
+
+        Parameters
+        ----------
+        on_progress : is told an environment's name and how far it is, None at its end; `on_note` as in :meth:`build`.
+            Both in the thread of the caller, whose interrupt ends all builds at once.
+        """
+        tools = tool.Tools()
+        wanted = {name: self._wanted(name) for name in names}
+
+        def work(name: str, tell: Callable[..., None]) -> Path:
+            try:
+                return self._bring(
+                    wanted[name],
+                    lambda how_far: tell(on_progress, name, how_far),
+                    lambda line: tell(on_note, line),
+                    tools,
+                )
+            finally:
+                tell(on_progress, name, None)
+
+        return at_once(work, wanted, min(_AT_ONCE, len(os.sched_getaffinity(0))), tools)
+
+    def _bring(
+        self, wanted: _Wanted, on_progress: Callable[[str], None], on_note: Callable[[str], None], tools: tool.Tools
+    ) -> Path:
+        name = wanted.config.name
         try:
-            with self._locked(folder, on_progress):
-                if not self._is_built(name):
-                    self._build(config, lock, folder, on_progress)
+            with self._locked(wanted.folder, on_progress, tools):
+                marker, damage = _found(wanted.folder)
+                if damage is not None:
+                    on_note(f"environment {name}: {damage}; it is built again")
+                if marker is None or damage is not None:
+                    self._build(wanted, on_progress, on_note, tools)
         except OSError as error:
             kind = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "environment"
             raise StageError(kind, f"{name}: {error}") from error
-        return self.python(name)
+        return wanted.python
 
-    def _build(self, config: EnvironmentConfig, lock: Path, folder: Path, on_progress: Callable[[str], None]) -> None:
-        wanted = pins.pins(pins.lines(lock.read_text()), lock.name)
-        wanted += pins.pins(config.no_deps, f"{config.name}.no_deps")
-        base = interpreter(config)
-        was_built = _marker(folder) is not None
-        # A folder without a marker is what a killed build has left.
-        _clear(folder)
+    def _build(
+        self, wanted: _Wanted, on_progress: Callable[[str], None], on_note: Callable[[str], None], tools: tool.Tools
+    ) -> None:
+        config, lock, folder = wanted.config, wanted.lock, wanted.folder
+        every = pins.pins(pins.lines(lock.read_text()), lock.name)
+        every += pins.pins(config.no_deps, f"{config.name}.no_deps")
+        target = installer.Target(interpreter(config), folder, lock, tuple(config.no_deps), self.root / UV_CACHE)
         path = folder.with_name(f"{folder.name}.log")
         with path.open("w") as log:
-            build = _Build(config.name, path, log, on_progress)
-            if was_built and (uv := installer.program()) is not None:
-                # What has damaged a file here has damaged it in the cache too, of which it is a hard link.
-                build.step(uv, "cache", "clean", "--cache-dir", self.root / UV_CACHE)
-            note = self._install(build, base, folder, lock, config.no_deps)
-            build.check(folder / "bin" / "python", wanted, config)
-        size = installer.write_manifest(folder)
-        marker = {"name": config.name, "lock": self.lock_hash(config.name), "size_bytes": size, "note": note}
-        _write_whole(folder / MARKER, marker)
+            build = Build(config.name, path, log, tools, on_progress, on_note)
+            # A changed file is one with that of the cache. It is forgotten before the list that tells of it is.
+            build.forget(manifest.changed_packages(folder), target.cache)
+            # A folder without a marker is what a killed build has left.
+            clear(folder)
+            build.install(target)
+            build.check(target.python, every, config)
+        manifest.write(folder, config.name, wanted.lock_hash, installer.note(target))
 
-    def _install(self, build: _Build, base: Path, folder: Path, lock: Path, no_deps: Iterable[str]) -> str | None:
-        """Install with uv or, where there is none or it cannot, with pip; return what a user should know, or None."""
-        python = folder / "bin" / "python"
-        uv, cache = installer.program(), self.root / UV_CACHE
-        if uv is not None:
-            try:
-                build.step(uv, "venv", "--quiet", "--no-config", "--cache-dir", cache, "--python", base, folder)
-                note = installer.install(uv, python, lock, no_deps, cache, build.step)
-                if note is not None:
-                    build.on_progress(note)
-                return note
-            except StageError as error:
-                if error.kind == "disk_full":
-                    raise
-                build.on_progress(f"uv could not build it ({error.message}); with pip now, which takes minutes")
-                _clear(folder)
-        build.step(base, "-m", "venv", folder)
-        install = (python, "-m", "pip", "install", "--progress-bar=off", "--disable-pip-version-check")
-        build.step(*install, "-r", lock)
-        for pin in no_deps:
-            build.step(*install, "--no-deps", pin)
-        return None
-
-    def _read(self, name: str) -> tuple[EnvironmentConfig, Path]:
+    def _wanted(self, name: str) -> _Wanted:
         config, lock = read_environment(self.catalogue, name)
-        return config, self.locks.get(name, lock)
-
-    def _folder(self, name: str) -> Path:
-        return self.root / f"{name}-{self.lock_hash(name)[:12]}"
+        lock = self.locks.get(name, lock)
+        content = [sorted(pins.lines(lock.read_text())), config.python, sorted(config.no_deps)]
+        lock_hash = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+        return _Wanted(config, lock, lock_hash, self.root / f"{name}-{lock_hash[:12]}")
 
     def _folders(self, name: str) -> Iterator[Path]:
         """Yield the folders of an environment, of whichever lock, whole or not."""
         for path in sorted(self.root.glob(f"{name}-*")):
-            if re.fullmatch(re.escape(name) + "-[0-9a-f]{12}", path.name):
+            if _HASHED.sub("", path.name) == name:
                 yield path
 
-    def _is_built(self, name: str) -> bool:
-        folder = self._folder(name)
-        return _marker(folder) is not None and _damage(folder) is None
-
     @contextmanager
-    def _locked(self, folder: Path, on_progress: Callable[[str], None]) -> Iterator[None]:
+    def _locked(self, folder: Path, on_progress: Callable[[str], None], tools: tool.Tools) -> Iterator[None]:
         self.root.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{folder}.lock")
         try:
             lock.acquire(timeout=0)
         except Timeout:
             on_progress("waiting for another harness, which is at work on it")
-            lock.acquire(poll_interval=_LOOK_AGAIN_SECONDS)
+            while not lock.is_locked:
+                tools.require_going()
+                with suppress(Timeout):
+                    lock.acquire(timeout=_LOOK_AGAIN_SECONDS)
         try:
             yield
         finally:
             lock.release()
 
 
-@dataclass(frozen=True)
-class _Build:
-    """The steps of one build; all that they print goes to one log."""
-
-    name: str
-    path: Path
-    log: IO[str]
-    on_progress: Callable[[str], None]
-
-    def step(
-        self, *command: str | Path, variables: Mapping[str, str] | None = None, may_fail: bool = False
-    ) -> tool.Finished:
-        """Run one tool and return how it ended; raise StageError when it fails and may not."""
-        self.log.write(f"+ {' '.join(map(str, command))}\n")
-        # Away from the folder of whoever calls: a configuration of uv that lies there is of another project.
-        finished = tool.run(command, on_line=self._take, variables=variables, cwd=self.path.parent)
-        if finished.code != 0 and not may_fail:
-            raise self._failed(*tool.why(finished))
-        return finished
-
-    def check(self, python: Path, wanted: list[pins.Pin], config: EnvironmentConfig) -> None:
-        """Raise unless the pins are what is installed and the promised modules import."""
-        self.on_progress("checking versions and imports")
-        command = [python, "-c", _CHECK, *config.imports]
-        marked: list[str] = []
-
-        def take(line: str) -> None:
-            self.log.write(line)
-            if line.startswith(_MARK):
-                marked.append(line.removeprefix(_MARK).strip())
-
-        finished = tool.run(command, on_line=take, variables=config.variables)
-        if not marked:
-            raise self._failed("environment", f"its python does not run: {tool.why(finished)[1]}")
-        if difference := pins.difference(wanted, dict(json.loads(marked[0]))):
-            raise self._failed("environment", difference)
-        if finished.code != 0:
-            raise self._failed("import_error", f"{marked[-1]} does not import: {_last(finished)}")
-
-    def _take(self, line: str) -> None:
-        self.log.write(line)
-        self.log.flush()
-        if line.strip().startswith(_STEPS):
-            # Of the paths that pip names, a person wants the last part.
-            self.on_progress(re.sub(r"\S+/", "", line.strip())[:80])
-
-    def _failed(self, kind: str, line: str) -> StageError:
-        return StageError(kind, f"{self.name}: {line} (see {self.path})")
-
-
 def environments(catalogue: Catalogue, cache: Path) -> Environments:
-    """Return the environments of a catalogue, kept in the cache folder."""
+    """Return the environments of a catalogue, kept in the cache folder.
+
+    Raises
+    ------
+    UserError : ``HARNESS_INSTALLER`` names no installer.
+    """
+    installer.chosen()
     return Environments(catalogue, cache / "environments")
 
 
@@ -295,38 +271,11 @@ def interpreter(config: EnvironmentConfig) -> Path:
     raise StageError("environment", message)
 
 
-def _clear(folder: Path) -> None:
-    # The marker first: a removal that is interrupted must not leave what looks complete.
-    (folder / MARKER).unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
+#: What follows an environment's name in that of its folder.
+_HASHED = re.compile(r"-[0-9a-f]{12}$")
 
 
-def _damage(folder: Path) -> str | None:
-    """Return what is missing of an environment that was built, or None."""
-    # The python is a link to the one that it was made with, which may have been removed since.
-    if not (folder / "bin" / "python").exists():
-        return "its python is gone"
-    name = installer.missing_file(folder)
-    return None if name is None else f"{name} is gone or has another size"
-
-
-def _marker(folder: Path) -> dict[str, Any] | None:
-    try:
-        return json.loads((folder / MARKER).read_text())
-    except (OSError, ValueError):
-        return None
-
-
-def _write_whole(path: Path, content: dict[str, Any]) -> None:
-    new = path.with_name(f"{path.name}.new")
-    with new.open("w") as stream:
-        json.dump(content, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    new.rename(path)
-
-
-def _last(finished: tool.Finished) -> str:
-    if finished.code < 0:
-        return f"died by signal {-finished.code}"
-    return next((line.strip() for line in reversed(finished.lines) if line.strip()), "no message")
+def _found(folder: Path) -> tuple[manifest.Marker | None, str | None]:
+    """Return the marker of what is built in a folder, and what is wrong with it; None each for none and nothing."""
+    marker = manifest.read(folder)
+    return marker, None if marker is None else manifest.damage(folder, marker)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from harness.execute import cgroup
+from harness.execute import cgroup, topology
 from harness.execute.generations import generation, is_xeon
+from harness.execute.topology import cpu_list
+from harness.execute.topology import read as _read
 from harness.plan.cell import digest
 
 #: The instruction sets that decide which kernels a framework runs, as /proc/cpuinfo spells them.
@@ -77,6 +80,11 @@ class Host:
     hypervisor: str | None
     kernel: str | None
     transparent_huge_pages: str | None
+    # Not in the descriptions of earlier versions: empty is "not told".
+    core_sockets: tuple[int, ...] = ()  # the socket of each physical core, in the order of `cores`
+    core_kinds: tuple[str, ...] = ()  # performance or efficient, likewise; empty also where all cores are alike
+    isolated: tuple[int, ...] = ()  # logical CPUs among which the kernel's scheduler spreads nothing
+    memory_nodes: tuple[int, ...] = ()  # NUMA nodes that this process may have memory of
 
 
 def describe(root: Path = Path("/")) -> Host:
@@ -88,7 +96,7 @@ def describe(root: Path = Path("/")) -> Host:
     family, model, stepping = (_number(first.get(key)) for key in ("cpu family", "model", "stepping"))
     flags = set(first.get("flags", "").split())
     online = cpu_list(_read(cpus / "online")) or tuple(range(len(processors)))
-    cores = _cores(cpus, online, processors)
+    cores = topology.cores(cpus, online, processors)
     packages = {_read(cpus / f"cpu{cpu}/topology/physical_package_id") for cpu in online}
     affinity = cpu_list(_status(root, "Cpus_allowed_list")) or online
     control = cgroup.limits(root)
@@ -120,6 +128,10 @@ def describe(root: Path = Path("/")) -> Host:
         hypervisor=_hypervisor(root) if "hypervisor" in flags else None,
         kernel=_read(root / "proc/sys/kernel/osrelease"),
         transparent_huge_pages=_chosen(_read(root / "sys/kernel/mm/transparent_hugepage/enabled")),
+        core_sockets=topology.sockets(cpus, cores, processors),
+        core_kinds=topology.kinds(root, cpus, cores),
+        isolated=cpu_list(_read(cpus / "isolated")),
+        memory_nodes=cpu_list(_status(root, "Mems_allowed_list")),
     )
 
 
@@ -139,25 +151,30 @@ def with_all_instructions(host: Host) -> Host:
     return dataclasses.replace(host, isa=ISA_FLAGS)
 
 
-def allowed_cores(host: Host) -> tuple[int, ...]:
-    """Return one logical CPU for each physical core that this process may use: the core's lowest allowed one."""
-    allowed = set(host.affinity)
-    firsts = [min(allowed.intersection(core)) for core in host.cores if allowed.intersection(core)]
-    return tuple(sorted(firsts)) or host.affinity
+def from_dict(values: Mapping[str, Any]) -> Host:
+    """Return the host of a stored description, as ``dataclasses.asdict`` and JSON have made it of one.
+
+    Raises
+    ------
+    TypeError, ValueError, KeyError, AttributeError : it is none of any version of this harness.
+    """
+    known = {field.name for field in dataclasses.fields(Host)}
+    plain = {name: _tuples(value) for name, value in values.items() if name in known}
+    caches = tuple(Cache(**cache) for cache in plain.pop("caches"))
+    numa = tuple(NumaNode(**{**node, "cpus": tuple(node["cpus"])}) for node in plain.pop("numa"))
+    host = Host(**plain, caches=caches, numa=numa)
+    if host.sockets == 1 and not host.core_sockets:
+        host = dataclasses.replace(host, core_sockets=(0,) * len(host.cores))
+    return host
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def memory_bytes(host: Host) -> int:
     """Return how much memory this process may use at most: the host's, or less where a control group says so."""
     return min(host.memory_total_bytes, host.cgroup_memory_bytes or host.memory_total_bytes)
-
-
-def cpu_list(text: str | None) -> tuple[int, ...]:
-    """Return the numbers of a kernel CPU list: ``0-2,8`` is (0, 1, 2, 8)."""
-    numbers: list[int] = []
-    for part in filter(None, (text or "").strip().split(",")):
-        low, _, high = part.partition("-")
-        numbers.extend(range(int(low), int(high or low) + 1))
-    return tuple(numbers)
 
 
 def _processors(root: Path) -> list[dict[str, str]]:
@@ -169,24 +186,6 @@ def _processors(root: Path) -> list[dict[str, str]]:
 def _pair(line: str) -> tuple[str, str]:
     name, _, value = line.partition(":")
     return name.strip(), value.strip()
-
-
-def _cores(cpus: Path, online: Iterable[int], processors: list[dict[str, str]]) -> tuple[tuple[int, ...], ...]:
-    """Return the logical CPUs of each physical core; without a topology in /sys, as /proc/cpuinfo groups them."""
-    cores: set[tuple[int, ...]] = set()
-    for cpu in online:
-        siblings = cpu_list(_read(cpus / f"cpu{cpu}/topology/thread_siblings_list"))
-        if not siblings:
-            own = processors[cpu] if cpu < len(processors) else {}
-            place = (own.get("physical id"), own.get("core id"))
-            alike = [
-                number
-                for number, other in enumerate(processors)
-                if (other.get("physical id"), other.get("core id")) == place
-            ]
-            siblings = (cpu,) if None in place else tuple(alike)
-        cores.add(siblings)
-    return tuple(sorted(cores))
 
 
 def _caches(cpus: Path, online: Iterable[int]) -> tuple[Cache, ...]:
@@ -255,11 +254,3 @@ def _chosen(text: str | None) -> str | None:
 
 def _number(text: str | None) -> int | None:
     return int(text) if text is not None and text.isdigit() else None
-
-
-def _read(path: Path) -> str | None:
-    """Return a file's stripped text; None where the kernel does not offer it, or not to this user."""
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return None

@@ -1,68 +1,54 @@
-"""Installs a lock's packages with uv, which shares files between environments by hard links, obeying pip's settings.
+"""Installs a lock's packages into a new virtual environment: with uv, whose files environments share, or with pip.
 
-pip stays the fallback (see :mod:`harness.execute.environment`): what works with pip must work here.
+pip stays the fallback: what works with pip must work here.
 """
 
 from __future__ import annotations
 
-import ast
 import os
 import re
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UserError, nearest
-from harness.execute import pins, tool
+from harness.execute import pins, pip_settings, tool
 
-#: Which installer is used: uv where it is at hand, then pip; or pip alone.
+#: Which installer is used: that one alone, or, unless it is set, uv where it is at hand and then pip.
 VARIABLE = "HARNESS_INSTALLER"
 INSTALLERS = ("uv", "pip")
 
 #: Said of an environment whose torch could only be had with CUDA libraries that nothing here uses.
 CUDA_NOTE = "torch with CUDA libraries: no CPU build of it could be reached"
 
-#: Settings of pip -> uv's options of the same meaning. Those that hold several values give one option for each.
-_OPTIONS = {
-    "index-url": "--default-index",
-    "extra-index-url": "--index",
-    "find-links": "--find-links",
-    "constraint": "--constraint",
-    "trusted-host": "--allow-insecure-host",
-    "only-binary": "--only-binary",
-    "no-binary": "--no-binary",
-}
-
-#: Settings of pip -> the variables that uv reads.
-_VARIABLES = {
-    "cert": ("SSL_CERT_FILE",),
-    "client-cert": ("SSL_CLIENT_CERT",),
-    "timeout": ("UV_HTTP_TIMEOUT",),
-    "default-timeout": ("UV_HTTP_TIMEOUT",),
-    "proxy": ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"),
-}
-
-#: The files of an environment with their sizes, one a line.
-MANIFEST = "files.txt"
-
-_FALSE = ("", "0", "false", "no", "off")
+#: For the question alone whether torch's own index can be reached: behind a firewall the answer never comes.
+_ASK_ONCE = {"UV_HTTP_RETRIES": "1", "UV_HTTP_CONNECT_TIMEOUT": "5"}
 
 Step = Callable[..., tool.Finished]
 
 
-def program() -> Path | None:
-    """Return uv's program, or None where pip is wanted or uv is not installed beside this harness.
+def chosen() -> str | None:
+    """Return the installer that the person names, or None.
 
     Raises
     ------
-    UserError : the variable ``HARNESS_INSTALLER`` names neither.
+    UserError : the variable ``HARNESS_INSTALLER`` names none, or uv where it is not installed.
     """
-    wanted = os.environ.get(VARIABLE) or "uv"
-    if wanted not in INSTALLERS:
+    wanted = os.environ.get(VARIABLE) or None
+    if wanted is not None and wanted not in INSTALLERS:
         raise UserError(f"{VARIABLE}={wanted}: want uv or pip{nearest(wanted, INSTALLERS)}")
-    if wanted == "pip":
-        return None
+    if wanted == "uv" and uv_program() is None:
+        raise UserError(f"{VARIABLE}=uv: uv is not installed beside this harness; install it, or want pip")
+    return wanted
+
+
+def program() -> Path | None:
+    """Return the uv that is to install, or None where pip is wanted or uv is not installed beside this harness."""
+    return None if chosen() == "pip" else uv_program()
+
+
+def uv_program() -> Path | None:
+    """Return uv's program, or None where it is not installed beside this harness."""
     try:
         from uv import find_uv_bin
 
@@ -72,108 +58,78 @@ def program() -> Path | None:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What pip's configuration asks for, as uv takes it: options of its command line, and variables."""
+class Target:
+    """What is installed where: `no_deps` are pins that are installed behind the lock, without what they depend on.
 
-    options: tuple[str, ...]
-    variables: Mapping[str, str]
-
-
-def pip_settings(printed: Iterable[str]) -> Settings:
-    """Translate the lines of ``pip config list``: files first, then the section of ``install``, then the variables.
-
-    A later place replaces the values of an earlier one, as in pip.
+    `base` is the python that the environment in `folder` is made with. `cache` is uv's folder; it lies on the file
+    system of `folder`, or no file could be shared.
     """
-    values: dict[str, str] = {}
-    found = [match for line in printed if (match := re.fullmatch(r"(global|install|:env:)\.([\w-]+)='(.*)'", line))]
-    for section in ("global", "install", ":env:"):
-        for match in found:
-            if match[1] == section:
-                values[match[2]] = _unquoted(match[3])
-    options = [
-        part for name, option in _OPTIONS.items() for one in values.get(name, "").split() for part in (option, one)
-    ]
-    if values.get("no-index", "").lower() not in _FALSE:
-        options.append("--no-index")
-    variables = {one: values[name] for name, ones in _VARIABLES.items() if values.get(name) for one in ones}
-    # pip takes the best version of all places; uv by itself takes the first place that has the package at all.
-    return Settings((*options, "--index-strategy", "unsafe-best-match"), variables)
+
+    base: Path
+    folder: Path
+    lock: Path
+    no_deps: tuple[str, ...]
+    cache: Path
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
 
 
-def read_pip_settings() -> Settings:
-    """Return the settings of the pip that this harness was installed with; none where it has no pip."""
-    finished = tool.run([sys.executable, "-m", "pip", "config", "list"])
-    return pip_settings(finished.lines if finished.code == 0 else ())
-
-
-def install(uv: Path, python: Path, lock: Path, no_deps: Iterable[str], cache: Path, step: Step) -> str | None:
-    """Install a lock into the environment of `python`, and return what a user should know of it, or None.
+def with_uv(uv: Path, target: Target, step: Step, tools: tool.Tools) -> None:
+    """Make the environment and install into it with uv, from where pip's own settings say.
 
     Parameters
     ----------
-    no_deps : pins that are installed behind the lock, without what they depend on.
-    cache : uv's folder; on the environments' file system, or its files cannot be shared.
     step : runs a command and raises StageError when it fails, unless it is told ``may_fail=True``.
     """
-    settings = read_pip_settings()
-    command = (uv, "pip", "install", "--python", python, "--cache-dir", cache, "--no-progress", *settings.options)
+    settings = pip_settings.read(tools)
+    step(uv, "venv", "--quiet", "--no-config", "--cache-dir", target.cache, "--python", target.base, target.folder)
+    command = (uv, "pip", "install", "--python", target.python, "--cache-dir", target.cache, "--no-progress")
 
-    def run(*arguments: str | Path, **more: object) -> tool.Finished:
-        return step(*command, *arguments, variables=dict(settings.variables), **more)
+    def install(*arguments: str | Path, variables: Mapping[str, str] | None = None, **more: object) -> tool.Finished:
+        variables = {**settings.variables, **(variables or {})}
+        return step(*command, *settings.options, *arguments, variables=variables, **more)
 
-    note, backend = None, ()
-    torch = next((pin for pin in pins.pins(pins.lines(lock.read_text()), lock.name) if pin.name == "torch"), None)
-    if torch is not None and not _is_for_cpu(run("--dry-run", "--no-deps", f"torch=={torch.version}", may_fail=True)):
-        backend = ("--torch-backend=cpu",)
-        asked = run("--dry-run", "--no-deps", *backend, f"torch=={torch.version}", may_fail=True)
-        if not _is_for_cpu(asked):
-            note, backend = CUDA_NOTE, ()
-    run(*backend, "-r", lock)
-    for pin in no_deps:
-        run("--no-deps", pin)
-    return note
+    install(*_torch_backend(target.lock, settings, install), "-r", target.lock)
+    alone = () if "--no-deps" in settings.options else ("--no-deps",)  # uv takes it once
+    for pin in target.no_deps:
+        install(*alone, pin)
 
 
-def write_manifest(folder: Path) -> int:
-    """Write down each file of a built environment with its size, and return the size of all in bytes.
-
-    A wheel's own RECORD does not serve: some wheels are published with sizes that are not those of their files.
-    Compiled files are left out: they are made anew.
-    """
-    lines, total = [], 0
-    for path in folder.rglob("*"):
-        size = path.lstat().st_size
-        total += size
-        if path.is_file() and not path.is_symlink() and path.suffix != ".pyc":
-            lines.append(f"{size}\t{path.relative_to(folder)}\n")
-    (folder / MANIFEST).write_text("".join(lines), errors="surrogateescape")
-    return total
+def _torch_backend(lock: Path, settings: pip_settings.Settings, install: Step) -> tuple[str, ...]:
+    """Return uv's option for torch's own CPU index where that has the CPU build which the places of pip lack."""
+    # A hash names one build, and whoever has chosen torch's index themselves is not asked again.
+    decided = "--hash" in lock.read_text() or settings.no_index or bool(os.environ.get("UV_TORCH_BACKEND"))
+    if decided or not has_torch(lock):
+        return ()
+    plan = install("--dry-run", "-r", lock, may_fail=True)
+    if plan.code == 0 and not _torch_of(plan, r"(?!\S*\+cpu)"):
+        return ()
+    asked = ("--torch-backend=cpu",)
+    return asked if _torch_of(install("--dry-run", *asked, "-r", lock, may_fail=True, variables=_ASK_ONCE)) else ()
 
 
-def missing_file(folder: Path) -> str | None:
-    """Return the first file that is gone or has another size than :func:`write_manifest` has written down, or None."""
-    try:
-        lines = (folder / MANIFEST).read_text(errors="surrogateescape").splitlines()
-    except OSError:
-        return MANIFEST
-    for line in lines:
-        size, _, name = line.partition("\t")
-        try:
-            if (folder / name).stat().st_size != int(size):
-                return name
-        except (OSError, ValueError):
-            return name
-    return None
+def _torch_of(plan: tool.Finished, version: str = "") -> bool:
+    """Say whether uv would install a torch whose version begins so."""
+    return plan.code == 0 and any(re.match(rf"\s*\+ torch=={version}", line) for line in plan.lines)
 
 
-def _is_for_cpu(finished: tool.Finished) -> bool:
-    """Say whether what uv would install is a CPU build of torch (or cannot be told, when it would install none)."""
-    return any(re.fullmatch(r"\s*\+ torch==\S+\+cpu\S*", line) for line in finished.lines)
+def with_pip(target: Target, step: Step) -> None:
+    """Make the environment and install into it with a pip of its own, which takes minutes."""
+    step(target.base, "-m", "venv", target.folder)
+    command = (target.python, "-m", "pip", "install", "--progress-bar=off", "--disable-pip-version-check")
+    step(*command, "-r", target.lock)
+    for pin in target.no_deps:
+        step(*command, "--no-deps", pin)
 
 
-def _unquoted(text: str) -> str:
-    """Return what pip prints as a Python literal, without its quotes."""
-    try:
-        return str(ast.literal_eval(f"'{text}'"))
-    except (SyntaxError, ValueError):
-        return text
+def has_torch(lock: Path) -> bool:
+    """Say whether a lock pins torch."""
+    return any(pin.name == "torch" for pin in pins.pins(pins.lines(lock.read_text()), lock.name))
+
+
+def note(target: Target) -> str | None:
+    """Return what a user should know of an environment that was installed, or None."""
+    brought = any(target.folder.glob("lib/python*/site-packages/nvidia_*.dist-info"))
+    return CUDA_NOTE if brought and has_torch(target.lock) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -71,6 +72,11 @@ def observe(affinity: tuple[int, ...], folder: Path, root: Path = Path("/"), sec
         disk_free_bytes=shutil.disk_usage(_existing(folder)).free,
         throttle_count=throttle_count(root),
     )
+
+
+def unwatched() -> Load:
+    """Return what is known of a host that this is not: nothing that goes on there."""
+    return Load(None, None, None, {}, (), sys.maxsize, 0, sys.maxsize, None)
 
 
 # Columns of a cpu line of /proc/stat, proc_pid_stat(5): user nice system idle iowait irq softirq steal.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any
 
 from harness.errors import StageError
 from harness.execute.child import Children
-from harness.execute.host import cpu_list
 from harness.execute.launch import Outcome
 from harness.plan.cell import Cell
 from harness.plan.config import LOADGEN_ENVIRONMENT
+
+#: What the record of a layout keeps of each instance's values; one of older code tells no placement.
+_OF_AN_INSTANCE = ("steady", "warmup_ns", "begin_ns", "latency_ns", "system", "placement")
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def site_packages(python: Path) -> Path:
 
 def _offline(children: Children, cell: Cell, what: Measured, gate: Path) -> dict[str, Any]:
     cores = children.cores(cell)
-    node_of = nodes(cores)
+    node_of = {core: node for core, node in children.node_of.items() if core in cores}
     used: dict[int, list[Outcome]] = {}
     layouts: list[dict[str, Any]] = []
 
@@ -101,7 +104,8 @@ def _offline(children: Children, cell: Cell, what: Measured, gate: Path) -> dict
         return layouts[-1]["per_second"]
 
     scenario = cell.protocol.scenario
-    for size in instance_sizes(len(cores), scenario.offline_cores):
+    largest = max(Counter(node_of.values()).values())
+    for size in instance_sizes(len(cores), largest, scenario.offline_cores):
         sweep(groups(cores, node_of, size), run, scenario.offline_growth)
     best = max(range(len(layouts)), key=lambda place: layouts[place]["per_second"])
     first = used[best][0].values
@@ -133,17 +137,23 @@ def _layout(values: Sequence[Mapping[str, Any]], node_of: Mapping[int, int]) -> 
         "cores_per_instance": len(values[0]["cores"]),
         "per_second": per_second,
         "window_seconds": window_seconds,
-        # Pinned before it touches a page, an instance has its memory on its cores' node by the kernel's default.
-        "memory": "one node" if len(set(node_of.values())) < 2 else "first touch",
+        "memory": _memory(values, node_of),
         "series": [
             {
                 "cores": one["cores"],
                 "nodes": sorted({node_of[core] for core in one["cores"]}),
-                **{name: one[name] for name in ("steady", "warmup_ns", "begin_ns", "latency_ns", "system")},
+                **{name: one[name] for name in _OF_AN_INSTANCE if name in one},
             }
             for one in values
         ],
     }
+
+
+def _memory(values: Sequence[Mapping[str, Any]], node_of: Mapping[int, int]) -> str:
+    if len(set(node_of.values())) < 2:
+        return "one node"
+    # Pinned before it touches a page, an instance has its memory on its cores' node by the kernel's default, too.
+    return "bound" if all(one.get("placement", {}).get("bound") for one in values) else "first touch"
 
 
 def throughput(values: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
@@ -166,8 +176,15 @@ def throughput(values: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
     return rows / ((end - begin) / 1e9), (end - begin) / 1e9
 
 
-def instance_sizes(cores: int, wanted: Sequence[int] | None) -> list[int]:
-    """Return how many cores an instance has, layout after layout: those wanted, else all, a half, and so on to one.
+def instance_sizes(cores: int, largest: int, wanted: Sequence[int] | None) -> list[int]:
+    """Return how many cores an instance has, layout after layout.
+
+    Those wanted; else all of the cell, as it is measured otherwise, and then those of a node, a half, and so on to one:
+    no instance but the cell's own layout lies across nodes unless it was asked for.
+
+    Parameters
+    ----------
+    largest : the number of the cell's cores on the node that has most of them.
 
     Raises
     ------
@@ -179,7 +196,8 @@ def instance_sizes(cores: int, wanted: Sequence[int] | None) -> list[int]:
             field = "protocol.scenario.offline_cores"
             raise StageError("bad_config", f"{field}: {too_many} cores an instance, and the cell has {cores}")
         return list(wanted)
-    return [cores >> halving for halving in range(cores.bit_length())]
+    within = [largest >> halving for halving in range(largest.bit_length())]
+    return within if largest == cores else [cores, *within]
 
 
 def groups(cores: Sequence[int], node_of: Mapping[int, int], size: int) -> list[list[int]]:
@@ -208,15 +226,6 @@ def sweep(pins: list[list[int]], run: Callable[[list[list[int]]], float], growth
         if count == len(pins) or now <= before * (1 + growth):
             return
         count, before = min(2 * count, len(pins)), now
-
-
-def nodes(cores: Sequence[int], root: Path = Path("/")) -> dict[int, int]:
-    """Return the NUMA node of each core, by sysfs; 0 for all where the kernel tells none."""
-    found = dict.fromkeys(cores, 0)
-    for folder in (root / "sys/devices/system/node").glob("node[0-9]*"):
-        listed = (folder / "cpulist").read_text() if (folder / "cpulist").is_file() else None
-        found |= {core: int(folder.name.removeprefix("node")) for core in cpu_list(listed) if core in found}
-    return found
 
 
 def line(scenario: str, values: Mapping[str, Any]) -> str:

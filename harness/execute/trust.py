@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.execute.cache import cache_folder
-from harness.execute.host import Host, allowed_cores, memory_bytes
+from harness.execute.host import Host, memory_bytes
 from harness.execute.load import Load, observe
+from harness.execute.placement import default_cores
 
 #: From what spoils a measurement to what a reader should merely know.
 SEVERITIES = ("severe", "warning", "note")
@@ -86,19 +87,9 @@ def _sharing(host: Host, load: Load) -> Iterator[Finding]:
     elif (load.steal_share_since_boot or 0) >= STEAL_SHARE:
         why = "the hypervisor gave this time to other guests, and will again; each record holds its own steal"
         yield Finding("warning", f"{load.steal_share_since_boot:.1%} of the CPU time since boot was stolen", why)
-    pinned = allowed_cores(host)
-    if host.cgroup_cpus is not None and host.cgroup_cpus < len(pinned):
-        whole = int(host.cgroup_cpus)
-        what = f"the control group allows {host.cgroup_cpus:g} CPUs, and {len(pinned)} cores would be pinned"
-        why = "threads beyond the quota are stopped for the rest of each period, which shows as a long tail"
-        command = f"harness run suite=quickstart host.threads={whole}" if whole else None
-        yield Finding("severe", what, why, command)
-    nodes = [node.number for node in host.numa if set(node.cpus).intersection(pinned)]
-    if len(nodes) > 1:
-        what = f"the allowed cores span {len(nodes)} NUMA nodes"
-        why = "memory is near some threads and far from others, by chance of the first touch"
-        command = f"numactl --cpunodebind={nodes[0]} --membind={nodes[0]} harness run suite=quickstart"
-        yield Finding("warning", what, why, command)
+    if host.cgroup_cpus is not None and host.cgroup_cpus < 1:
+        what = f"the control group allows {host.cgroup_cpus:g} CPUs, less than one thread uses"
+        yield Finding("severe", what, "it is stopped for the rest of each period, which shows as a long tail")
     if load.throttle_count:
         why = "the cores got too hot at times and slowed down; better cooling or a lower clock mends it"
         yield Finding("warning", f"{load.throttle_count} thermal throttle events since boot", why)
@@ -115,7 +106,7 @@ def _neighbours(host: Host, load: Load) -> Iterator[Finding]:
         why = "something was busy in the last minute and may be again"
         yield Finding("note", f"the load average is {load.load_average:.2f}", why)
     if host.threads_per_core > 1:
-        pinned = set(allowed_cores(host))
+        pinned = set(default_cores(host))
         siblings = {cpu for core in host.cores if pinned.intersection(core) for cpu in core} - pinned
         busy = sorted(cpu for cpu in siblings if load.busy.get(cpu, 0) >= NEIGHBOUR_SHARE)
         command = "echo off | sudo tee /sys/devices/system/cpu/smt/control"

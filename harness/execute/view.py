@@ -18,6 +18,9 @@ class View(Protocol):
     def progress(self, stage: str, done: int, total: int, note: str = "") -> None:
         """The stage under way has done so much of its own work."""
 
+    def building(self, environment: str, note: str | None) -> None:
+        """An environment, maybe one of several at a time, is being built and has come so far; None: no more."""
+
     def note(self, line: str) -> None:
         """One line that stays."""
 

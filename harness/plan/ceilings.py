@@ -31,7 +31,8 @@ _NEEDS = {"avx2": "avx2", "avx512_core": "avx512f", "avx512_core_vnni": "avx512_
 #: Emulated CPU -> the highest instruction set it has.
 _HIGHEST = {"Haswell": "avx2", "Nehalem": "sse42"}
 
-#: Instruction sets as the names of kernels spell them, the lowest first; those on one line are of one rank.
+#: Instruction sets as the names of kernels spell them, the lowest first; those on one line are of one rank. oneDNN 3.6
+#: and later say avx10_1_512 for what was avx512_core_fp16 before, on Sapphire Rapids too, and OpenVINO avx512_amx.
 _SETS = (
     ("sse41", "sse42"),
     ("avx",),
@@ -39,10 +40,22 @@ _SETS = (
     ("avx512", "avx512_core"),
     ("avx2_vnni", "avx2_vnni_2", "avx512_vnni", "avx512_core_vnni"),
     ("avx512_core_bf16",),
-    ("avx512_core_fp16",),
-    ("amx",),
-    ("avx10", "avx10_1", "avx10_1_512", "avx10_2", "avx10_2_512"),
+    ("avx512_core_fp16", "avx10", "avx10_1", "avx10_1_512"),
+    ("amx", "avx512_amx", "avx512_core_amx", "avx10_1_512_amx"),
+    ("avx512_core_amx_fp16", "avx10_1_512_amx_fp16"),
+    ("avx10_2", "avx10_2_512"),
+    ("avx10_2_amx_2", "avx10_2_512_amx_2"),
 )
+#: Says in the name of a kernel that it multiplies in the tiles of AMX.
+_TILES = re.compile(r"(?<![a-z0-9])amx(?![a-z0-9])")
+
+#: The types of both factors, as oneDNN's log has them, or the one that OpenVINO ends a kernel's name in.
+_FACTORS = re.compile(r" ([su]8|bf16|f16|f32)x\w+$")
+_SUFFIX = re.compile(r"_([iu]8|bf16|f16|f32)$")
+
+#: Tiles multiply nothing else: float32 factors are rounded to bfloat16 on their way, where a runtime allows that.
+_IN_TILES = {"i8": "int8", "u8": "int8", "s8": "int8", "bf16": "bf16", "f32": "bf16", "f16": "fp16"}
+
 _RANK = {name: rank for rank, names in enumerate(_SETS) for name in names}
 
 #: Libraries that choose by CPUID alone, inside runtimes whose other kernels can be capped.
@@ -90,6 +103,28 @@ def told(kernels: Mapping[str, int]) -> str:
     """Return the highest instruction set that `kernels` tell, and the libraries whose kernels tell none."""
     silent = sorted(name.removesuffix(f" {UNKNOWN}") for name in kernels if name.endswith(f" {UNKNOWN}"))
     return f"{highest(kernels) or 'none'}" + (f" (not told by {', '.join(silent)})" if silent else "")
+
+
+def tiles(kernels: Mapping[str, int]) -> dict[str, int]:
+    """Return how often kernels (name -> times) that say they use AMX ran, by what their tiles multiplied.
+
+    MKL's and FBGEMM's do not count: MKL tells what it is enabled for, not what it used, and FBGEMM has none.
+
+    Returns
+    -------
+    dict : int8, bf16, fp16 or unknown -> times; none that is 0. 8-bit weights with float inputs are unpacked before
+        they are multiplied, so the inputs decide.
+    """
+    found: dict[str, int] = {}
+    for name, times in kernels.items():
+        lower = name.lower()
+        if _TILES.search(lower) is None or lower.startswith(("mkl ", "fbgemm ")):
+            continue
+        told = _FACTORS.search(lower) or _SUFFIX.search(lower)
+        kind = _IN_TILES.get(told[1], UNKNOWN) if told else UNKNOWN
+        kind = "int8" if lower.endswith(" quantizes its input") else kind
+        found[kind] = found.get(kind, 0) + times
+    return found
 
 
 def require_held(cell: Cell, kernels: Mapping[str, int]) -> None:

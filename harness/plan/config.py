@@ -188,16 +188,21 @@ class TunerConfig:
 
 @dataclass(frozen=True)
 class HostConfig:
-    """What of this host a cell may use: an instruction-set ceiling (`isa`), cores, NUMA node.
+    """What of this host a cell may use: an instruction-set ceiling (`isa`), and which cores.
+
+    One logical CPU of each physical core of one NUMA node, its memory there, unless `sockets`, `whole` or `cores` ask
+    for others (see :mod:`harness.execute.placement`).
 
     `emulated` names a CPU of EMULATED_CPUS that QEMU shows to the cell's own stages, which are then never timed.
     """
 
     name: str = MISSING
     isa: str | None = None  # None or native: no ceiling
-    cores: tuple[int, ...] | None = None  # None: the lowest-numbered allowed cores, one per thread
-    threads: int | None = None  # None: all allowed physical cores
-    numa_node: int | None = None
+    cores: tuple[int, ...] | None = None  # these logical CPUs, whatever they are
+    threads: int | None = None  # so many of the cores, the lowest-numbered; None: a thread on each of them
+    numa_node: int | None = None  # None: the node with most allowed physical cores
+    sockets: int | None = None  # the cores of so many sockets, and memory on all their nodes
+    whole: bool = False  # all allowed physical cores
     emulated: str | None = None  # None: this host's own CPU
 
 

@@ -18,6 +18,7 @@ from harness.plan.config import (
     SourceConfig,
     TaskConfig,
 )
+from harness.plan.host_option import contradiction
 from harness.tasks.readers import modality
 
 #: Field (schema class . name) -> its valid words.
@@ -55,6 +56,9 @@ RANGES: dict[str, tuple[float, float | None]] = {
     "TunerConfig.timeout": (0, None),
     "TunerConfig.max_trials": (1, None),
     "HostConfig.threads": (1, None),
+    "HostConfig.cores": (0, None),
+    "HostConfig.numa_node": (0, None),
+    "HostConfig.sockets": (1, None),
     "ProtocolConfig.blocks": (1, None),
     "ProtocolConfig.target_half_width": (1e-4, 1.0),
     "ProtocolConfig.budget_seconds": (1.0, None),
@@ -104,6 +108,8 @@ def check_domains(config: Any, where: str) -> None:
         elif kind == "BackendConfig":
             _check_ceilings(config, where)
         elif kind == "HostConfig":
+            if (because := contradiction(config)) is not None:
+                raise UserError(f"{where}.{because}")
             _check_emulated(config, where)
         elif kind == "ProtocolConfig":
             _check_protocol(config, where)

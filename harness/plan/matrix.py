@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from harness.backends.base import backend_class
 from harness.errors import UserError, nearest
 from harness.execute import host as hosts
+from harness.execute import placement
 from harness.models import base as models
 from harness.plan import ceilings, emulation, instructions
 from harness.plan.catalogue import Catalogue
@@ -24,6 +25,10 @@ from harness.plan.suite import Entry, Exclusion, Suite, read_suite
 from harness.tasks import readers
 
 _AXIS_NAMES = tuple(AXES)
+
+#: Of ``host.threads``: one option each for 1, 2, 4 ... threads, up to all that the host option has.
+DOUBLING = "doubling"
+_HOST = _AXIS_NAMES.index("host")
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ def make_plan(catalogue: Catalogue, overrides: Sequence[str], host: hosts.Host |
 
     Parameters
     ----------
-    host : the host that is planned for, whose instruction sets decide what can run; None for this one.
+    host : the host that is planned for, whose instruction sets and cores decide what can run; None for this one.
 
     Raises
     ------
@@ -128,9 +133,10 @@ def make_plan(catalogue: Catalogue, overrides: Sequence[str], host: hosts.Host |
     """
     request = parse(overrides)
     suite = read_suite(catalogue.suite(request.suite))
-    axes = {axis: _axis_options(catalogue, suite, request, axis) for axis in AXES}
-    rules = [_Rule(exclusion, axes, request) for exclusion in suite.exclude]
     host = host or hosts.describe()
+    axes = {axis: _axis_options(catalogue, suite, request, axis, host) for axis in AXES}
+    rules = [_Rule(exclusion, axes, request) for exclusion in suite.exclude]
+    homeless = {option.label: placement.misfit(option.config, host) for option in axes["host"]}
     cells: list[Cell] = []
     excluded: list[Excluded] = []
     for chosen in itertools.product(*axes.values()):
@@ -140,7 +146,8 @@ def make_plan(catalogue: Catalogue, overrides: Sequence[str], host: hosts.Host |
         if because is not None:
             excluded.append(Excluded(cell, Reason("excluded", because)))
             continue
-        because = misfit(cell) or emulation.misfit(cell) or ceilings.misfit(cell, host.isa) or _unsupported(cell, left)
+        because = misfit(cell) or homeless[cell.labels[_HOST]] or emulation.misfit(cell)
+        because = because or ceilings.misfit(cell, host.isa) or _unsupported(cell, left)
         if because is not None:
             excluded.append(Excluded(cell, Reason("unsupported", because)))
         else:
@@ -152,7 +159,7 @@ def make_plan(catalogue: Catalogue, overrides: Sequence[str], host: hosts.Host |
     return Plan(suite, tuple(overrides), every, tuple(cells), tuple(excluded))
 
 
-def _axis_options(catalogue: Catalogue, suite: Suite, request: Request, axis: str) -> list[Option]:
+def _axis_options(catalogue: Catalogue, suite: Suite, request: Request, axis: str, host: hosts.Host) -> list[Option]:
     entries = list(suite.axes.get(axis, ()))
     if axis in request.replaced:
         # A suite's own entry of that name keeps the fields that the suite gives it.
@@ -166,13 +173,26 @@ def _axis_options(catalogue: Catalogue, suite: Suite, request: Request, axis: st
         )
     built: list[Option] = []
     for entry in entries:
-        fields = {path: [value] for path, value in entry.fields.items()}
-        built += options(catalogue, axis, entry.name, {**fields, **request.fields[axis]}, entry.label)
+        fields = {path: [value] for path, value in entry.fields.items()} | request.fields[axis]
+        if axis == "host" and DOUBLING in fields.get("threads", ()):
+            fields["threads"] = _doubled(catalogue, entry.name, fields, host)
+        built += options(catalogue, axis, entry.name, fields, entry.label)
     labels = [option.label for option in built]
     twice = next((label for label in labels if labels.count(label) > 1), None)
     if twice is not None:
         raise UserError(f"axis {axis}: option {twice} is there twice; give one of them a label")
     return built
+
+
+def _doubled(catalogue: Catalogue, name: str, fields: Mapping[str, Sequence[Any]], host: hosts.Host) -> list[int]:
+    """Return 1, 2, 4 ... and at last all threads that a host option has on `host`."""
+    without = {path: values for path, values in fields.items() if path != "threads"}
+    most = 1
+    for option in options(catalogue, "host", name, without):
+        # What does not fit this host is left out later, with its reason.
+        if placement.misfit(option.config, host) is None:
+            most = max(most, placement.place(option.config, host).threads)
+    return [*(2**power for power in range((most - 1).bit_length())), most]
 
 
 def cell_of(chosen: Sequence[Option]) -> Cell:

@@ -121,7 +121,7 @@ def _exclusion(item: Any, where: str) -> Exclusion:
     item = _mapping(item, where)
     _known(item, ("match", "because", "without"), where)
     without = tuple(str(flag) for flag in _list(item.get("without", [])))
-    _known(without, ISA_FLAGS, f"{where}: without")
+    _known(without, ISA_FLAGS, f"{where}: without", "instruction set")
     if not item.get("because"):
         raise UserError(f"{where}: {item.get('match')} needs a reason (because: ...)")
     return Exclusion(_match(item.get("match", {}), where), str(item["because"]), without)
@@ -156,7 +156,7 @@ def _mapping(value: Any, where: str) -> Mapping[Any, Any]:
     return value
 
 
-def _known(keys: Any, valid: tuple[str, ...], where: str) -> None:
+def _known(keys: Any, valid: tuple[str, ...], where: str, what: str = "key") -> None:
     for key in keys:
         if key not in valid:
-            raise UserError(f"{where}: no key '{key}'{nearest(str(key), valid)}")
+            raise UserError(f"{where}: no {what} '{key}'{nearest(str(key), valid)}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.publish import scenarios, tunings
+from harness.publish import placements, scenarios, tunings
 from harness.publish.numbers import NOTHING, decimals, ends, is_known, number, p_value, share
 
 Row = Mapping[str, Any]
@@ -245,7 +245,7 @@ def _lowered_ops(row: Row) -> str:
         return NOTHING
     shown = [("int8", row["int8_ops"])] if row["int8_ops"] or not row["bf16_ops"] else []
     shown += [("bf16", row["bf16_ops"])] if row["bf16_ops"] else []
-    return " ".join(f"{count:.0f} {name}" for name, count in shown)
+    return " ".join(f"{count:.0f} {name}{placements.tile_words(row, name)}" for name, count in shown)
 
 
 def _blocks(row: Row) -> str:

@@ -9,8 +9,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from harness.execute.host import ISA_FLAGS, Host, allowed_cores, fingerprint, memory_bytes
+from harness.errors import StageError
+from harness.execute.host import ISA_FLAGS, Host, fingerprint, memory_bytes
+from harness.execute.placement import place
+from harness.execute.topology import in_short
 from harness.execute.trust import Finding, gibibytes
+from harness.plan.config import HostConfig
 
 #: What stands before a finding, and its colour.
 _SIGNS = {"severe": ("✗", "bold red"), "warning": ("!", "yellow"), "note": ("·", "cyan")}
@@ -31,17 +35,22 @@ _NAMES = {
 
 def render(host: Host, findings: Sequence[Finding], console: Console) -> None:
     """Print the host and its findings; commands stand alone on their lines, to be copied."""
+    render_facts(host, console)
+    console.print()
+    if not findings:
+        console.print(Text("Nothing was found that would make timings untrustworthy.", style="green"))
+    for finding in findings:
+        _print(finding, console)
+
+
+def render_facts(host: Host, console: Console) -> None:
+    """Print what the host is."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in _facts(host):
         table.add_row(name, value)
     console.print(table)
-    console.print()
-    if not findings:
-        console.print(Text("Nothing was found that would make timings untrustworthy.", style="green"))
-    for finding in findings:
-        _print(finding, console)
 
 
 def _print(finding: Finding, console: Console) -> None:
@@ -66,6 +75,7 @@ def _facts(host: Host) -> Iterator[tuple[str, Text]]:
     yield "numbers", Text(", ".join(filter(None, (numbers, host.microcode and f"microcode {host.microcode}"))) or "-")
     yield "instructions", _instructions(host)
     yield "cores", Text(_cores(host))
+    yield "by default", Text(_placement(host))
     yield "caches", Text(_caches(host))
     yield "NUMA", Text(_numa(host))
     yield "memory", Text(f"{gibibytes(host.memory_total_bytes)}, of which {gibibytes(memory_bytes(host))} allowed")
@@ -83,8 +93,15 @@ def _instructions(host: Host) -> Text:
 
 def _cores(host: Host) -> str:
     smt = f"SMT {host.threads_per_core}" if host.threads_per_core > 1 else "no SMT"
-    pinned = ranges(allowed_cores(host))
-    return f"{_count(host.sockets, 'socket')}, {_count(host.physical_cores, 'core')}, {smt}; measured on CPU {pinned}"
+    return f"{_count(host.sockets, 'socket')}, {_count(host.physical_cores, 'core')}, {smt}"
+
+
+def _placement(host: Host) -> str:
+    try:
+        found = place(HostConfig(name="native"), host)
+    except StageError as error:
+        return f"no cell can run: {error.message}"
+    return "; ".join((f"a cell has {found}", *found.notes))
 
 
 def _caches(host: Host) -> str:
@@ -101,7 +118,7 @@ def _numa(host: Host) -> str:
     shown = []
     for node in host.numa:
         memory = f", {gibibytes(node.memory_bytes)}" if node.memory_bytes is not None else ""
-        shown.append(f"node {node.number}: CPU {ranges(node.cpus) or 'none'}{memory}")
+        shown.append(f"node {node.number}: CPU {in_short(node.cpus) or 'none'}{memory}")
     return "; ".join(shown) or "unknown"
 
 
@@ -123,17 +140,6 @@ def _machine(host: Host) -> str:
         what = f"virtual ({host.hypervisor})" if host.hypervisor else "virtual, its hypervisor does not say which"
     pages = f"huge pages {host.transparent_huge_pages}" if host.transparent_huge_pages else None
     return ", ".join(filter(None, (what, host.kernel and f"Linux {host.kernel}", pages)))
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """Return the shortest kernel-style list of sorted numbers: (0, 1, 2, 8) is ``0-2,8``."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ",".join(f"{low}" if low == high else f"{low}-{high}" for low, high in runs)
 
 
 def _count(number: int, name: str) -> str:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from harness.plan.emulation import is_timed
-from harness.publish.recorded import Record, index, planned
+from harness.publish.recorded import Planned, Record, index, planned
 
 
 @dataclass(frozen=True)
 class Heading:
-    """What stands above a table: which run, of which suite, where, with how many blocks, compared with what."""
+    """What stands above a table: which run, of which suite, where, with how many blocks, compared with what.
+
+    `sources` are lines on the data and models that it was measured with, which stand below the table.
+    """
 
     run: str
     suite: str
     host: str
     blocks: str
     baseline: str
+    sources: tuple[str, ...] = ()
 
 
 def heading(records: Iterable[Record], host: str | None = None) -> Heading:
@@ -41,4 +45,25 @@ def heading(records: Iterable[Record], host: str | None = None) -> Heading:
         host=host or f"host {run.header['host']}",
         blocks=done,
         baseline=", ".join(f"{axis}={label}" for axis, label in run.header["baseline"].items()),
+        # Tables of older runs stay what they are, byte for byte.
+        sources=tuple(sources(cells)) if any(map(_tells_its_placement, run.invocations.values())) else (),
     )
+
+
+def sources(cells: Iterable[Planned]) -> Iterator[str]:
+    """Yield a line on each data set and model of a run: its name, its licence and whom to cite.
+
+    A data set or model that is read from a place of one's own may have neither: then that is said.
+    """
+    for word, axis in (("data", "task"), ("model", "model")):
+        configs = {cell.labels[axis].split("[")[0]: cell.configs[axis]["source"] for cell in cells}
+        for name, source in configs.items():
+            if not any(source.get(way) for way in ("package", "hub_id", "path")):
+                continue  # a model that is built here
+            licence = source.get("licence") or "licence not stated"
+            cite = source.get("cite")
+            yield f"{word}: {name} ({licence}{f'; cite {cite}' if cite else ''})"
+
+
+def _tells_its_placement(invocations: Mapping[int, Record]) -> bool:
+    return any("placement" in one for one in invocations.values())

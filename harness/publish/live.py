@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -10,7 +11,15 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from harness.publish import trials
@@ -20,12 +29,12 @@ SHOWN_TRIALS = 12
 
 
 class PlainView:
-    """Plain lines: one for each step, and one for a stage's progress at most every ten seconds."""
+    """Plain lines: one for each step, and one for the progress of a stage or a build at most every ten seconds."""
 
     def __init__(self, console: Console, interval_seconds: float = 10.0):
         self._console = console
         self._interval = interval_seconds
-        self._last = 0.0
+        self._last: dict[str, float] = {}
         self._steps = 0
         self._start = time.monotonic()
 
@@ -44,10 +53,11 @@ class PlainView:
         self.note(f"[{done}/{self._steps} {elapsed:5.0f} s] {what}")
 
     def progress(self, stage: str, done: int, total: int, note: str = "") -> None:
-        now = time.monotonic()
-        if now - self._last >= self._interval:
-            self._last = now
-            self.note(f"    {stage} {done}/{total} {note}".rstrip())
+        self._now_and_then("stage", f"    {stage} {done}/{total} {note}".rstrip())
+
+    def building(self, environment: str, note: str | None) -> None:
+        if note is not None:
+            self._now_and_then(f"environment {environment}", f"    environment {environment}: {note}")
 
     def note(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=True)
@@ -55,9 +65,17 @@ class PlainView:
     def trial(self, cell: str, trial: Mapping[str, Any]) -> None:
         self.note(f"  {cell}: {trials.summary(trial)}")
 
+    def _now_and_then(self, what: str, line: str) -> None:
+        now = time.monotonic()
+        if now - self._last.get(what, -math.inf) >= self._interval:
+            self._last[what] = now
+            self.note(line)
+
 
 class LiveView:
-    """A bar over the run's steps and one over the stage under way; results so far scroll by above them.
+    """A bar over the run's steps, one over the stage under way and one for each environment that is being built.
+
+    Results so far scroll by above them.
 
     The trials of a tuning are a table above the bars while it goes on, and scroll by when it has ended.
     """
@@ -74,6 +92,7 @@ class LiveView:
         self._bars = Progress(*columns, console=console)
         self._run = self._bars.add_task("run", total=None)
         self._stage = self._bars.add_task("", total=None, visible=False)
+        self._built: dict[str, TaskID] = {}
         self._tuned = ""
         self._trials: list[Mapping[str, Any]] = []
         # Two frames a second: the parent must not burn the core that a child is measured on.
@@ -102,6 +121,17 @@ class LiveView:
     def progress(self, stage: str, done: int, total: int, note: str = "") -> None:
         text = escape(f"{stage} {note}"[:48])
         self._bars.update(self._stage, description=text, completed=done, total=total, visible=True)
+        self._live.refresh()
+
+    def building(self, environment: str, note: str | None) -> None:
+        if note is None:
+            if environment in self._built:
+                self._bars.remove_task(self._built.pop(environment))
+        else:
+            text = escape(f"{environment}: {note}"[:48])
+            if environment not in self._built:
+                self._built[environment] = self._bars.add_task(text, total=None)
+            self._bars.update(self._built[environment], description=text)
         self._live.refresh()
 
     def note(self, line: str) -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 from harness.errors import UserError
 from harness.plan import ceilings, emulation
 from harness.plan.config import AXES
-from harness.publish import saturation, scenarios, tunings
+from harness.publish import placements, saturation, scenarios, tunings
 from harness.publish.numbers import stable
 from harness.publish.recorded import Planned, Record, Recorded, baseline_of, index, planned
 from harness.results import timings
@@ -56,10 +56,10 @@ def rows(records: Iterable[Record], isa: Collection[str] | None = None) -> pd.Da
     ----------
     isa : the instruction sets of the run's host, as /proc/cpuinfo spells them; None where they are not known.
 
-    Columns are those of :data:`COLUMNS`, in that order, and those of :data:`harness.publish.scenarios.COLUMNS` and
-    :data:`harness.publish.tunings.COLUMNS` where the run has measured scenarios or tuned; what is not known is None
-    (text) or NaN (numbers). Shares are from 0 to 1; a megabyte is 10**6 bytes; `speedup` is the baseline's p50 over the
-    cell's, both at the latency batch.
+    Columns are those of :data:`COLUMNS`, in that order, and those of :mod:`harness.publish.scenarios`,
+    :mod:`~harness.publish.tunings` and :mod:`~harness.publish.placements` where the run has measured scenarios, tuned,
+    or told where it ran; what is not known is None (text) or NaN (numbers). Shares are from 0 to 1; a megabyte is 10**6
+    bytes; `speedup` is the baseline's p50 over the cell's, both at the latency batch.
 
     Raises
     ------
@@ -70,7 +70,10 @@ def rows(records: Iterable[Record], isa: Collection[str] | None = None) -> pd.Da
     found = [_row(run, cell, baseline_of(run.header, cell, cells), isa) for cell in cells]
     found += [_left_out(run.header, entry) for entry in run.header["excluded"]]
     more = scenarios.COLUMNS if run.scenarios or run.failed_scenarios else {}
-    return as_frame(found, {**COLUMNS, **more, **(tunings.COLUMNS if run.trials else {})})
+    more = {**more, **(tunings.COLUMNS if run.trials else {})}
+    for optional in (placements.COLUMNS, placements.TILE_COLUMNS):
+        more |= optional if any(name in row for row in found for name in optional) else {}
+    return as_frame(found, {**COLUMNS, **more})
 
 
 def as_frame(found: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
@@ -109,6 +112,7 @@ def _row(run: Recorded, cell: Planned, baseline: Planned | None, isa: Collection
         executed = run.accuracy[cell.digest]["executed"]
         row |= {name: executed[name] for name in ("int8_ops", "bf16_ops", "fp32_ops")}
         row["ops_source"] = executed["source"]
+        row |= placements.tiles(executed)
         if not is_timed or host.get("isa") not in (None, "native"):
             notes.append(f"highest instruction set that its kernels told: {ceilings.told(executed['kernels'])}")
         if cell.configs["approach"]["precision"] == "int8" and not executed["int8_ops"]:
@@ -120,6 +124,7 @@ def _row(run: Recorded, cell: Planned, baseline: Planned | None, isa: Collection
         notes += [saturates] if saturates else []
     if is_timed:
         row |= _speed(run, cell, baseline)
+        row |= placements.columns([*run.invocations[cell.digest].values()])
     if cell.digest in run.scenarios:
         row |= scenarios.columns(run.scenarios[cell.digest], protocol["confidence"])
     if cell.digest in run.trials:

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from harness.errors import UserError
 from harness.plan.ceilings import CEILING, EMULATED
-from harness.publish import scenarios, tunings
+from harness.publish import placements, scenarios, tunings
 from harness.publish.columns import PERCENT, WIDE, fields, fit, lay_out
 from harness.publish.heading import Heading
 from harness.publish.numbers import decimals, ends, is_known, number
@@ -43,12 +43,13 @@ class Part:
     sentences: list[str]
 
 
-def show(frame: pd.DataFrame, heading: Heading, console: Console) -> None:
+def show(frame: pd.DataFrame, heading: Heading, console: Console, beneath: Sequence[str] = ()) -> None:
     """Print the table of a run, one comparison group after the other, in the console's width.
 
     Parameters
     ----------
     frame, heading : as :func:`harness.publish.rows.rows` and :func:`~harness.publish.heading.heading` make them.
+    beneath : sentences on all groups together.
     """
     # Text is never read as markup: a label may hold square brackets.
     for line in (f"{heading.suite}, run {heading.run}", f"{heading.host}; {heading.blocks}"):
@@ -68,16 +69,19 @@ def show(frame: pd.DataFrame, heading: Heading, console: Console) -> None:
         console.print(table, no_wrap=True, overflow="ignore", crop=False)
         for sentence in part.sentences:
             _print(console, sentence)
+    for sentence in beneath:
+        console.print()
+        _print(console, sentence)
     if footnotes:
         console.print()
     for reason, index in footnotes.items():
         _print(console, f"[{index}] {reason}")
     console.print()
-    for line in legend(frame):
+    for line in (*legend(frame), *heading.sources):
         _print(console, line, "dim")
 
 
-def write(frame: pd.DataFrame, folder: Path, heading: Heading) -> list[Path]:
+def write(frame: pd.DataFrame, folder: Path, heading: Heading, beneath: Sequence[str] = ()) -> list[Path]:
     """Write ``RUN.csv``, ``RUN.md`` and ``RUN.parquet`` into a folder, made if need be, and return their paths.
 
     CSV and Parquet hold every column of :data:`~harness.publish.rows.COLUMNS`; Markdown what a person reads.
@@ -86,9 +90,9 @@ def write(frame: pd.DataFrame, folder: Path, heading: Heading) -> list[Path]:
     ------
     UserError : the folder cannot be written.
     """
-    optional = {**scenarios.COLUMNS, **tunings.COLUMNS}
+    optional = {**scenarios.COLUMNS, **tunings.COLUMNS, **placements.COLUMNS, **placements.TILE_COLUMNS}
     typed = frame.astype({**COLUMNS, **{name: kind for name, kind in optional.items() if name in frame}})
-    paths = write_csv_and_markdown(typed, markdown(frame, heading), folder, heading.run, "the tables")
+    paths = write_csv_and_markdown(typed, markdown(frame, heading, beneath), folder, heading.run, "the tables")
     paths.append(folder / f"{heading.run}.parquet")
     try:
         typed.to_parquet(paths[-1], engine="pyarrow", index=False)
@@ -114,8 +118,8 @@ def write_csv_and_markdown(frame: pd.DataFrame, text: str, folder: Path, name: s
     return paths
 
 
-def markdown(frame: pd.DataFrame, heading: Heading) -> str:
-    """Return the table of a run as Markdown."""
+def markdown(frame: pd.DataFrame, heading: Heading, beneath: Sequence[str] = ()) -> str:
+    """Return the table of a run as Markdown, with the sentences `beneath` below its groups."""
     footnotes = _footnotes(frame)
     lines = [escaped(f"{heading.suite}, run {heading.run}; {heading.host}; {heading.blocks}"), ""]
     for part in parts(frame, heading):
@@ -127,8 +131,9 @@ def markdown(frame: pd.DataFrame, heading: Heading) -> str:
         text = body.to_markdown(index=False, disable_numparse=True, colalign=sides)
         lines += [f"### {escaped(part.title)}", "", text, ""]
         lines += [line for sentence in part.sentences for line in (escaped(sentence), "")]
+    lines += [line for sentence in beneath for line in (escaped(sentence), "")]
     lines += [f"{index}. {escaped(reason)}" for reason, index in footnotes.items()]
-    lines += [""] * bool(footnotes) + [f"- {escaped(line)}" for line in legend(frame)]
+    lines += [""] * bool(footnotes) + [f"- {escaped(line)}" for line in (*legend(frame), *heading.sources)]
     return "\n".join(lines) + "\n"
 
 
@@ -149,7 +154,8 @@ def parts(frame: pd.DataFrame, heading: Heading) -> Iterator[Part]:
             one = latency.iloc[0]
             title += f", latency at batch {one['latency_batch']:.0f}"
             title += f" of {one['sequence_length']:.0f} tokens" if pd.notna(one["sequence_length"]) else ""
-        yield Part(title, group, list(_sentences(group, heading)))
+        title += placements.title(group)
+        yield Part(title, group, [*_sentences(group, heading), *placements.sentences(group)])
 
 
 def legend(frame: pd.DataFrame) -> Iterator[str]:
@@ -185,6 +191,7 @@ def legend(frame: pd.DataFrame) -> Iterator[str]:
         )
     yield from scenarios.legend(frame)
     yield from tunings.legend(frame)
+    yield from placements.legend(frame)
     iterations = frame["iterations"].min()
     if iterations < _ITERATIONS_FOR_P99:
         yield f"p99 of as few as {iterations:.0f} samples an invocation is near the slowest of them, not a tail."

@@ -149,12 +149,13 @@ def invocation(
     system: Mapping[str, Any],
     timer_ns: float,
     ring: Sequence[int] | None = None,
+    placement: Mapping[str, Any] | None = None,
 ) -> Record:
     """Return the record of one fresh process that loaded an artefact and measured it, with its raw samples.
 
     `ring` holds the `order` of each invocation of the run that was timed in turns with this one, its own among them.
     """
-    return _record("invocation", locals(), optional=("ring",))
+    return _record("invocation", locals(), optional=("ring", "placement"))
 
 
 def scenario(
@@ -183,9 +184,10 @@ def scenario(
     wall_seconds: float,
     process_seconds: float,
     system: Mapping[str, Any] | None,
+    placement: Mapping[str, Any] | None = None,
 ) -> Record:
     """Return the record of a cell in one scenario, with the raw times of all that was tried."""
-    return _record("scenario", locals())
+    return _record("scenario", locals(), optional=("placement",))
 
 
 def failure(

@@ -1,9 +1,10 @@
 """The child's entry: ``python -m harness.worker DESCRIPTOR PARENT``, with a spec as JSON on standard input.
 
-The spec holds: stage, cell, inputs, out, cores, threads, memory_limit_bytes, seed, options (see
-:mod:`harness.execute.child`); the entry adds `started_ns`, the monotonic clock at its very start. Messages go to the
-descriptor (see :mod:`harness.worker.channel`), all else to the log. The last message also holds `peak_bytes`, this
-process's peak of resident memory: the kernel's own figure (``ru_maxrss``) is never below the peak of the parent.
+The spec holds: stage, cell, inputs, out, cores, threads, nodes, memory_nodes, amx, memory_limit_bytes, seed, options
+(see :mod:`harness.execute.child`); the entry adds `started_ns`, the monotonic clock at its very start, `bind_error`
+(None: memory is bound) and `amx_permission` (None: not asked for). Messages go to the descriptor (see
+:mod:`harness.worker.channel`), all else to the log. The last message also holds `peak_bytes`, this process's peak of
+resident memory: the kernel's own figure (``ru_maxrss``) is never below the peak of the parent.
 """
 
 import time
@@ -24,6 +25,7 @@ import traceback  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
+from harness.worker import amx, memory  # noqa: E402
 from harness.worker.channel import Report  # noqa: E402
 
 #: The only modules of this folder that a spec can name.
@@ -91,7 +93,7 @@ def _die_with(parent: int) -> None:
 
 
 def _limit(spec: dict[str, Any]) -> None:
-    """Pin this process to its cores and put limits on its memory and its core dumps.
+    """Pin this process to its cores, its memory to their nodes, and put limits on its memory and its core dumps.
 
     The memory limit is on private writable memory (RLIMIT_DATA, Linux 4.7): frameworks reserve far more address space
     than they ever touch, and a limit on resident memory does not exist.
@@ -104,6 +106,9 @@ def _limit(spec: dict[str, Any]) -> None:
     if missing or not spec["cores"]:
         raise StageError("bad_config", f"host.cores: cannot be pinned to {missing or 'no core'}; allowed: {allowed}")
     os.sched_setaffinity(0, spec["cores"])
+    # No error: what containers refuse is told in the records, and never claimed.
+    spec["bind_error"] = memory.bind(spec["memory_nodes"]) if spec["memory_nodes"] else None
+    spec["amx_permission"] = amx.ask() if spec["amx"] else None
     for name, wanted in ((resource.RLIMIT_DATA, spec["memory_limit_bytes"]), (resource.RLIMIT_CORE, 0)):
         hard = resource.getrlimit(name)[1]
         limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

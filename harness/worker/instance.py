@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.errors import StageError
-from harness.worker import steady, stopwatch, system
+from harness.worker import memory, steady, stopwatch, system
 from harness.worker.measure import MOST_ITERATIONS, REAL_BATCHES, choose, loaded, taker, tokens
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     Returns
     -------
     dict : cores, threads, batch_size, sequence_length, tokens, steady, warmup_ns, begin_ns (of the monotonic clock,
-        which all processes share), latency_ns, system (before, after).
+        which all processes share), latency_ns, system (before, after), placement.
 
     Raises
     ------
@@ -73,4 +73,5 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
         "begin_ns": begin_ns,
         "latency_ns": samples[:count],
         "system": {"before": before, "after": after},
+        "placement": memory.placed(spec),
     }

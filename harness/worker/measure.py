@@ -21,7 +21,7 @@ import numpy as np
 
 from harness.backends.base import Backend, backend_class
 from harness.errors import StageError
-from harness.worker import control, ring, steady, stopwatch, system
+from harness.worker import control, memory, ring, steady, stopwatch, system
 from harness.worker.imports import ImportClock
 from harness.worker.ring import Turns
 from harness.worker.rows import Rows, load_rows
@@ -80,7 +80,7 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
         the model, its imports taken off), rss_loaded_bytes, threads, cores, series (role, batch_size,
         sequence_length (None for images and real lengths), [tokens (of each batch of the round, where lengths are
         real),] steady, warmup_ns, latency_ns[, turns: the iterations of each]), control, system (before, after),
-        timer_ns.
+        timer_ns, placement.
 
     Raises
     ------
@@ -125,6 +125,7 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
         "control": disturbance,
         "system": {"before": before, "after": after},
         "timer_ns": timer_ns,
+        "placement": memory.placed(spec),
     }
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.errors import StageError
-from harness.worker import loadgen, steady, stopwatch, system
+from harness.worker import loadgen, memory, steady, stopwatch, system
 from harness.worker.measure import choose, loaded, taker, tokens
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     -------
     dict : generator, batch_size, sequence_length, tokens, cores, threads, steady, warmup_ns, valid, per_second
         (queries; None where no rate is valid), percentile, limit_ns (None without one), probes (target_per_second,
-        valid, scheduled_ns, latency_ns, loadgen), system.
+        valid, scheduled_ns, latency_ns, loadgen), system, placement.
 
     Raises
     ------
@@ -78,6 +78,7 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
         "warmup_ns": [*met, *warm.samples_ns],
         **found,
         "system": {"before": before, "after": system.snapshot(cores)},
+        "placement": memory.placed(spec),
     }
 
 

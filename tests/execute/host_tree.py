@@ -18,10 +18,10 @@ ICE_LAKE = {
 
 def write(root: Path, files: Mapping[str, str]) -> Path:
     """Write `files` (path below `root` -> text) and return `root`."""
+    for folder in {str(Path(name).parent) for name in files}:
+        (root / folder).mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        (root / name).write_text(text)
     return root
 
 

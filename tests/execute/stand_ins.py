@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from harness.execute.host import Host, describe
 from harness.execute.launch import Outcome, launch
 from harness.plan.cell import Cell
 from harness.plan.config import (
@@ -83,6 +86,11 @@ def cell() -> Cell:
     )
 
 
+def this_host(cores: Sequence[int]) -> Host:
+    """Return this host with these cores allowed."""
+    return dataclasses.replace(describe(), affinity=tuple(cores))
+
+
 def spec(**fields: Any) -> dict[str, Any]:
     """Return a whole spec of a child, pinned to one core and limited to 2 GiB."""
     return {
@@ -92,6 +100,9 @@ def spec(**fields: Any) -> dict[str, Any]:
         "out": None,
         "cores": [min(os.sched_getaffinity(0))],
         "threads": 1,
+        "nodes": [],
+        "memory_nodes": [],
+        "amx": False,
         "memory_limit_bytes": 2 * 2**30,
         "seed": 0,
         "options": {},

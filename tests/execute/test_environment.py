@@ -1,41 +1,47 @@
-"""Environments are built by the real pip from wheels in a folder that pip's own configuration names; no network."""
+"""Environments are built by the real uv and pip from wheels in a folder that pip's configuration names; no network."""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 
 from harness.errors import StageError
-from harness.execute import environment as building
+from harness.execute import installer, manifest, tool
 from harness.execute.environment import Environments, interpreter
 from harness.plan.catalogue import Catalogue
 from harness.plan.config import EnvironmentConfig
 from tests.backend_env import REPOSITORY
-from tests.execute.wheels import write_source_distribution, write_wheel
+from tests.execute.wheels import only_wheels_of, write_source_distribution, write_wheel
 
 
 @pytest.fixture(autouse=True)
 def wheels(tmp_path, monkeypatch) -> Path:
-    """Have pip know one folder of wheels and nothing else; some of its settings would harm if they were obeyed."""
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
-    folder = tmp_path / "wheels"
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    monkeypatch.setenv("PIP_TARGET", str(tmp_path / "elsewhere"))
+    """Have pip know one folder of wheels and nothing else; some settings would harm if they were obeyed."""
+    folder = only_wheels_of(tmp_path / "wheels", monkeypatch)
+    elsewhere = str(tmp_path / "elsewhere")
+    for name in ("PIP_TARGET", "UV_TARGET", "UV_PREFIX", "UV_PYTHON", "UV_WORKING_DIR", "PYTHONPATH"):
+        monkeypatch.setenv(name, elsewhere)
     monkeypatch.setenv("PIP_USER", "1")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "never"))
+    monkeypatch.setenv("UV_SYSTEM_PYTHON", "1")
     write_wheel(folder, "tiny_one", "1.0", {"tiny_one.py": "import tiny_two\n"}, requires=("tiny_two",))
     write_wheel(folder, "tiny_two", "2.0+cpu", {"tiny_two.py": "import os\nASKED = os.environ.get('TINY')\n"})
     write_wheel(folder, "tiny_picky", "1.0", {"tiny_picky.py": ""}, requires=("tiny_two==9",))
     return folder
+
+
+@pytest.fixture(params=installer.INSTALLERS)
+def by(request, monkeypatch) -> str:
+    """Which installer builds."""
+    monkeypatch.setenv(installer.VARIABLE, request.param)
+    return request.param
 
 
 def _environments(tmp_path: Path, lock: str, more: str = "", name: str = "tiny") -> Environments:
@@ -54,7 +60,7 @@ def _printed(python: Path, source: str) -> str:
     return subprocess.run([python, "-c", source], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_built_once_from_pips_own_configuration_and_removed(tmp_path, monkeypatch):
+def test_built_once_from_pips_own_configuration_and_removed(tmp_path, monkeypatch, by):
     more = "no_deps: [tiny_picky==1.0]\nimports: [tiny_one, tiny_picky]\nvariables: {TINY: x}\n"
     known = _environments(tmp_path, "# why\ntiny_one==1.0\ntiny-two==2.0\n", more)
     assert [(state.state, state.size_bytes) for state in known.list()] == [("not built", None)]
@@ -64,17 +70,26 @@ def test_built_once_from_pips_own_configuration_and_removed(tmp_path, monkeypatc
     assert python.is_relative_to(tmp_path / "cache" / f"tiny-{known.lock_hash('tiny')[:12]}")
     where = Path(_printed(python, "import tiny_one, tiny_picky; print(tiny_one.__file__)"))
     assert where.is_relative_to(python.parents[1])
-    assert "Processing tiny_one-1.0-py3-none-any.whl (from -r tiny.txt (line 2))" in notes
-    assert any(note.startswith("Installing collected packages") for note in notes)
+    steps = {
+        "uv": ("Prepared 2 packages", "Installed 2 packages"),
+        "pip": (
+            "Processing tiny_one-1.0-py3-none-any.whl (from -r tiny.txt (line 2))",
+            "Installing collected packages",
+        ),
+    }
+    assert all(any(note.startswith(step) for note in notes) for step in steps[by])
     (state,) = known.list()
     assert state.state == "built"
-    assert state.size_bytes > 10**5
+    assert state.note is None
+    own = [folder / name for folder in [python.parents[1]] for name in (manifest.MARKER, manifest.FILES)]
+    files = [path for path in python.parents[1].rglob("*") if path not in own]
+    assert state.size_bytes == sum(path.lstat().st_size for path in files)
 
-    monkeypatch.setattr(building.tool, "run", None)  # nothing is run for one that is there
+    monkeypatch.setattr(tool, "run", None)  # nothing is run for one that is there
     assert known.build("tiny", _ignore) == python
     monkeypatch.undo()
     python.rename(python.with_name("python-away"))
-    assert known.list()[0].state == "not built"  # its python is a link, and what it leads to may be removed
+    assert known.list()[0].state == "damaged: its python is gone; built again when it is next used"
     python.with_name("python-away").rename(python)
     assert known.list()[0].state == "built"
 
@@ -110,7 +125,7 @@ def test_the_identity_is_that_of_pins_python_and_how_they_are_installed(tmp_path
         ("tiny_two==2.0\n", "no_deps: [tiny_two==2.1]\n", "environment", "pinned is tiny-two==2.0, installed is 2.1"),
     ],
 )
-def test_what_cannot_be_built_says_why_and_is_not_taken_for_built(tmp_path, wheels, lock, more, kind, words):
+def test_what_cannot_be_built_says_why_and_is_not_taken_for_built(tmp_path, wheels, by, lock, more, kind, words):
     write_wheel(wheels, "tiny_bad", "1.0", {"tiny_bad.py": "import os\nos.abort()\n"})
     write_wheel(wheels, "tiny_two", "2.1", {"tiny_two.py": ""})
     known = _environments(tmp_path, lock, more)
@@ -171,21 +186,24 @@ print(known.build("tiny", lambda note: print(note, flush=True)), flush=True)
 
 
 _SLOW = """
-import os, time
+import os, pathlib, time
+pathlib.Path(os.environ["WAIT"] + ".begun").touch()
 while os.path.exists(os.environ["WAIT"]):
     time.sleep(0.05)
 raise RuntimeError("killed long ago")
 """
 
 
-def test_a_killed_build_is_built_again_and_its_pip_is_not_at_work_beside(tmp_path, wheels, monkeypatch):
+def test_a_killed_build_is_built_again_and_its_installer_is_not_at_work_beside(tmp_path, wheels, monkeypatch, by):
     known = _environments(tmp_path, "tiny_one==1.0\ntiny_slow==1.0\ntiny_two==2.0\n", "imports: [tiny_one]\n")
     wait = tmp_path / "wait"
     wait.touch()
     monkeypatch.setenv("WAIT", str(wait))
     slow = write_source_distribution(wheels, "tiny_slow", "1.0", _SLOW, {})
     killed = _builder(tmp_path)
-    assert any("tiny_slow" in line for line in killed.stdout)
+    while not (tmp_path / "wait.begun").exists():
+        assert killed.poll() is None
+        time.sleep(0.05)
     pips = [tool for tool in psutil.Process(killed.pid).children() if "pip" in tool.cmdline()]
     assert len(pips) == 1
     killed.send_signal(signal.SIGKILL)
@@ -204,10 +222,10 @@ def test_a_killed_build_is_built_again_and_its_pip_is_not_at_work_beside(tmp_pat
     assert not (folder / "rest").exists()
 
 
-def test_two_harnesses_at_once_build_it_once(tmp_path):
+def test_two_harnesses_at_once_build_it_once(tmp_path, by):
     known = _environments(tmp_path, "tiny_one==1.0\ntiny_two==2.0\n", "imports: [tiny_one]\n")
     outputs = [builder.communicate(timeout=120)[0] for builder in [_builder(tmp_path), _builder(tmp_path)]]
     assert [output.splitlines()[-1] for output in outputs] == [str(known.python("tiny"))] * 2
-    installed = [output.count("Installing collected packages") for output in outputs]
+    installed = [len(re.findall("^(Installing collected packages|Installed 2 packages)", o, re.M)) for o in outputs]
     assert sorted(installed) == [0, 1]
     assert known.list()[0].state == "built"

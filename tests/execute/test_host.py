@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from harness.execute.cgroup import limits
 from harness.execute.generations import generation, is_xeon
-from harness.execute.host import ISA_FLAGS, Cache, allowed_cores, cpu_list, describe, fingerprint, memory_bytes
-from harness.publish.doctor import ranges
+from harness.execute.host import ISA_FLAGS, Cache, describe, fingerprint, from_dict, memory_bytes
+from harness.execute.placement import place
+from harness.execute.topology import EFFICIENT, PERFORMANCE, cpu_list, ranges
+from harness.plan.config import HostConfig
 
 
 def test_this_host_is_what_other_libraries_say_it_is():
@@ -75,14 +77,15 @@ def test_two_sockets_with_smt(tmp_path: Path):
     assert [(node.cpus, node.memory_bytes) for node in host.numa] == [((0, 1, 4, 5), 2**25), ((2, 3, 6, 7), 2**25)]
     assert (host.governor, host.scaling_driver, host.turbo) == ("powersave", "intel_pstate", True)
     assert (host.virtual, host.hypervisor, host.transparent_huge_pages) == (False, None, "madvise")
-    assert allowed_cores(host) == (0, 1, 2, 3)
+    assert host.core_sockets == (0, 0, 1, 1)
+    assert (host.core_kinds, host.isolated, host.memory_nodes) == ((), (), ())
 
 
 def test_one_allowed_cpu_for_each_physical_core(tmp_path: Path):
     root = two_sockets(tmp_path)
     write(root, {"proc/self/status": "Cpus_allowed_list:\t1,4-6\n"})
     # CPU 4 is the sibling of 0, which is not allowed; 1 and 5 are one core.
-    assert allowed_cores(describe(root)) == (1, 4, 6)
+    assert place(HostConfig(name="x", whole=True), describe(root)).cores == (1, 4, 6)
 
 
 def test_what_is_not_readable_is_none_and_never_an_error(tmp_path: Path):
@@ -100,6 +103,37 @@ def test_without_a_topology_the_cores_are_those_of_cpuinfo(tmp_path: Path):
     ]
     host = describe(write(tmp_path, {"proc/cpuinfo": "\n\n".join(blocks)}))
     assert host.cores == ((0, 2), (1, 3))
+
+
+@pytest.mark.parametrize("name", ["76ffc8bdd111", "c7e3aaa6c238"])
+def test_a_stored_host_is_read_and_has_its_fingerprint_still(name):
+    stored = json.loads((Path(__file__).parents[2] / "results" / "hosts" / f"{name}.json").read_text())
+    host = from_dict(stored["host"])
+    assert fingerprint(host) == name
+    assert host.core_sockets == (0, 0)
+    assert place(HostConfig(name="x"), host).cores == (0, 1)
+
+
+def test_a_description_is_the_same_host_when_it_is_read_back(tmp_path: Path):
+    host = describe(two_sockets(tmp_path))
+    assert from_dict(json.loads(json.dumps(dataclasses.asdict(host)))) == host
+
+
+def test_kinds_of_cores_are_read_from_their_counters_or_their_capacities(tmp_path: Path):
+    root = two_sockets(tmp_path)
+    cpu = "sys/devices/system/cpu/cpu{}/cpu_capacity"
+    write(root, {cpu.format(number): "1024" if number % 4 < 2 else "1009" for number in range(8)})
+    assert describe(root).core_kinds == ()
+    write(root, {cpu.format(number): "512" for number in (3, 7)})
+    assert describe(root).core_kinds == (PERFORMANCE,) * 3 + (EFFICIENT,)
+    write(root, {"sys/devices/cpu_core/cpus": "0-1,4-5\n", "sys/devices/cpu_atom/cpus": "2-3,6-7\n"})
+    assert describe(root).core_kinds == (PERFORMANCE,) * 2 + (EFFICIENT,) * 2
+
+
+def test_sockets_that_are_not_told_are_none(tmp_path: Path):
+    root = two_sockets(tmp_path)
+    write(root, {"sys/devices/system/cpu/cpu1/topology/physical_package_id": "-1\n"})
+    assert describe(root).core_sockets == ()
 
 
 def test_a_hypervisor_is_named_by_the_machine(tmp_path: Path):
@@ -128,7 +162,11 @@ def test_the_fingerprint_changes_with_what_matters(tmp_path: Path, field, value)
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("kernel", "7.0"), ("memory_total_bytes", 1), ("governor", "performance"), ("affinity", (0,)), ("turbo", False)],
+    [
+        *[("kernel", "7.0"), ("memory_total_bytes", 1), ("governor", "performance"), ("affinity", (0,))],
+        *[("turbo", False), ("core_sockets", (0, 0, 0, 0)), ("core_kinds", (EFFICIENT,)), ("isolated", (1,))],
+        ("memory_nodes", (0,)),
+    ],
 )
 def test_the_fingerprint_does_not_change_with_load_or_kernel(tmp_path: Path, field, value):
     host = describe(two_sockets(tmp_path))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.execute.child import ChildError, Children
-from tests.execute.stand_ins import cell, entry, is_gone
+from tests.execute.stand_ins import cell, entry, is_gone, this_host
 
 #: A stage that leaves a grandchild behind, tells of both, and waits at the gate; `before` and `after` may misbehave.
 _STAGE = """
@@ -40,7 +40,7 @@ TWO = [CORES[:1], CORES[-1:]]
 
 def _run(folder: Path, before: str = "pass", after: str = "pass") -> list:
     python = entry(folder, _STAGE.format(before=before, after=after))
-    children = Children({"e": python}, tuple(CORES), 4 * 2**30, folder / "logs", folder / "cache")
+    children = Children({"e": python}, this_host(CORES), 4 * 2**30, folder / "logs", folder / "cache")
     options = {"folder": str(folder)}
     outcomes = children.run_together(
         "measure", cell(), environment="e", inputs={}, pins=TWO, gate=folder / "gate", options=options
@@ -81,7 +81,7 @@ def test_one_that_fails_is_named_and_no_process_is_left(tmp_path, before, after,
 
 
 def test_a_python_that_is_not_there_is_an_environment_that_fails(tmp_path):
-    children = Children({"e": tmp_path / "none"}, tuple(CORES), 2**30, tmp_path / "logs", tmp_path / "cache")
+    children = Children({"e": tmp_path / "none"}, this_host(CORES), 2**30, tmp_path / "logs", tmp_path / "cache")
     with pytest.raises(ChildError, match="instance 1 of 2") as caught:
         children.run_together("measure", cell(), environment="e", inputs={}, pins=TWO, gate=tmp_path / "gate")
     assert caught.value.kind == "environment"

@@ -32,11 +32,14 @@ def test_the_first_instances_lie_on_different_nodes():
 
 
 def test_an_instance_has_all_cores_then_halves_of_them_or_what_is_wanted():
-    assert scenarios.instance_sizes(12, None) == [12, 6, 3, 1]
-    assert scenarios.instance_sizes(1, None) == [1]
-    assert scenarios.instance_sizes(8, (2, 8)) == [2, 8]
+    assert scenarios.instance_sizes(12, 12, None) == [12, 6, 3, 1]
+    assert scenarios.instance_sizes(1, 1, None) == [1]
+    assert scenarios.instance_sizes(8, 8, (2, 8)) == [2, 8]
+    # Four nodes of 14: no half of the 56 lies across two of them, unless it is wanted.
+    assert scenarios.instance_sizes(56, 14, None) == [56, 14, 7, 3, 1]
+    assert scenarios.instance_sizes(56, 14, (28,)) == [28]
     with pytest.raises(StageError, match="offline_cores: 16 cores an instance, and the cell has 8") as caught:
-        scenarios.instance_sizes(8, (2, 16))
+        scenarios.instance_sizes(8, 8, (2, 16))
     assert caught.value.kind == "bad_config"
 
 
@@ -79,10 +82,18 @@ def test_equal_steady_instances_give_the_sum_of_their_rates(taken_ns, batch_size
     assert scenarios.throughput(values)[0] == pytest.approx(wanted, rel=1e-6)
 
 
-def test_nodes_are_read_from_the_system_and_are_one_where_it_has_none(tmp_path):
-    assert scenarios.nodes([0, 5], tmp_path) == {0: 0, 5: 0}
-    for node, cpus in enumerate(("0-3,8\n", "4-7\n")):
-        folder = tmp_path / "sys/devices/system/node" / f"node{node}"
-        folder.mkdir(parents=True)
-        (folder / "cpulist").write_text(cpus)
-    assert scenarios.nodes([0, 5, 8], tmp_path) == {0: 0, 5: 1, 8: 0}
+def test_the_memory_of_a_layout_is_bound_only_where_every_process_says_so():
+    one = {"batch_size": 1, "begin_ns": 0, "latency_ns": [10], "steady": True, "warmup_ns": [], "system": {}}
+    bound, free, old = (
+        {**one, **more} for more in ({"placement": {"bound": True}}, {"placement": {"bound": False}}, {})
+    )
+
+    def layout(*values, node_of):
+        return scenarios._layout([{**value, "cores": [core]} for core, value in enumerate(values)], node_of)
+
+    two = {0: 0, 1: 1}
+    assert layout(bound, bound, node_of=two)["memory"] == "bound"
+    assert layout(bound, free, node_of=two)["memory"] == "first touch"
+    assert layout(old, old, node_of=two)["memory"] == "first touch"
+    assert layout(free, node_of={0: 0})["memory"] == "one node"
+    assert [value["nodes"] for value in layout(bound, bound, node_of=two)["series"]] == [[0], [1]]

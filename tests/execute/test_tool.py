@@ -1,19 +1,22 @@
-"""What the real pip and apt say when they fail gets the right kind, and one line that says what was wrong."""
+"""What the real pip, uv and apt say when they fail gets the right kind, and one line that says what was wrong."""
 
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from harness.execute.tool import Finished, run, why
+from harness.execute import installer
+from harness.execute.tool import Finished, Stopped, Tools, run, why
 from tests.backend_env import REPOSITORY
 from tests.execute.stand_ins import is_gone
-from tests.execute.wheels import write_source_distribution, write_wheel
+from tests.execute.wheels import only_wheels_of, write_source_distribution, write_wheel
 
 _BROKEN = "def get_requires_for_build_wheel(settings=None):\n    raise RuntimeError('no compiler')\n"
 
@@ -21,11 +24,7 @@ _BROKEN = "def get_requires_for_build_wheel(settings=None):\n    raise RuntimeEr
 @pytest.fixture
 def wheels(tmp_path, monkeypatch) -> Path:
     """Have pip know one folder of packages and nothing else."""
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    only_wheels_of(tmp_path / "wheels", monkeypatch)
     write_wheel(tmp_path / "wheels", "tiny_two", "2.0", {"tiny_two.py": ""})
     write_wheel(tmp_path / "wheels", "tiny_picky", "1.0", {}, requires=("tiny_two==9",))
     write_source_distribution(tmp_path / "wheels", "broken", "1.0", _BROKEN, {})
@@ -49,6 +48,72 @@ def test_pips_failures(tmp_path, wheels, wanted, kind, line):
     finished = run([sys.executable, "-m", "pip", "download", *wanted], cwd=tmp_path)
     assert finished.code != 0
     assert why(finished) == (kind, line)
+
+
+@pytest.fixture
+def uv(tmp_path, wheels):
+    """Return a function that has the real uv install pins into an environment of its own, and says why it failed."""
+    uv, cache = installer.uv_program(), tmp_path / "cache"
+    assert run([uv, "venv", "--quiet", "--cache-dir", cache, "--python", sys.executable, tmp_path / "own"]).code == 0
+
+    def why_not(*wanted: str, **variables: str) -> tuple[str, str]:
+        command = [uv, "pip", "install", "--no-progress", "--python", tmp_path / "own" / "bin" / "python"]
+        finished = run([*command, "--cache-dir", cache, *wanted], variables=variables, cwd=tmp_path)
+        assert finished.code != 0
+        return why(finished)
+
+    return why_not
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kind", "line"),
+    [
+        (
+            ["tiny_two==7.0"],
+            "no_package",
+            "Because there is no version of tiny-two==7.0 and you require tiny-two==7.0, we can conclude that your "
+            "requirements are unsatisfiable.",
+        ),
+        (
+            ["absent==1.0"],
+            "no_package",
+            "Because absent was not found in the provided package locations and you require absent==1.0, we can "
+            "conclude that your requirements are unsatisfiable.",
+        ),
+        (
+            ["broken==1.0", "--only-binary", "broken"],
+            "no_package",
+            "Because broken==1.0 has no usable wheels and you require broken==1.0, we can conclude that your "
+            "requirements are unsatisfiable.",
+        ),
+        (
+            ["tiny_picky==1.0", "tiny_two==2.0"],
+            "environment",
+            "Because all versions of tiny-picky depend on tiny-two==9 and you require tiny-picky==1.0, we can conclude "
+            "that you require tiny-two==9. And because you require tiny-two==2.0, we can conclude that your "
+            "requirements are unsatisfiable.",
+        ),
+        (["broken==1.0"], "environment", "RuntimeError: no compiler (broken==1.0)"),
+    ],
+)
+def test_uvs_failures(wheels, uv, wanted, kind, line):
+    assert uv("--no-index", "--find-links", wheels, *wanted) == (kind, line)
+
+
+def test_uvs_other_bytes_than_those_of_the_lock(tmp_path, wheels, uv):
+    (tmp_path / "lock.txt").write_text(f"tiny_two==2.0 --hash=sha256:{'0' * 64}\n")
+    told = uv("--no-index", "--find-links", wheels, "-r", tmp_path / "lock.txt")
+    assert told == ("damaged", "Hash mismatch for `tiny-two==2.0`")
+
+
+def test_uvs_registry_that_cannot_be_reached(uv):
+    index = ("--default-index", "http://127.0.0.1:9/simple", "absent==1.0")
+    line = "Failed to fetch: http://127.0.0.1:9/simple/absent/ Connection refused (os error 111)"
+    assert uv(*index, UV_HTTP_RETRIES="0") == ("no_network", line)
+    assert uv(*index, UV_HTTP_RETRIES="1") == ("no_network", line)
+    kind, line = uv(*index, UV_OFFLINE="1")
+    assert kind == "no_network"
+    assert "absent was not found in the cache" in line
 
 
 def test_a_registry_that_cannot_be_reached(tmp_path, wheels, monkeypatch):
@@ -89,6 +154,31 @@ def test_a_registry_that_cannot_be_reached(tmp_path, wheels, monkeypatch):
         ),
         (["/usr/bin/python3: No module named pip"], "environment", "/usr/bin/python3: No module named pip"),
         ([], "environment", "exit 3 without a word"),
+        # Printed by uv 0.13.
+        (
+            [
+                "error: Failed to install: torch.whl (torch==2.8.0)",
+                "  cause: No space left on device (os error 28)",
+            ],
+            "disk_full",
+            "No space left on device (os error 28)",
+        ),
+        (
+            [
+                "error: Failed to download `torch==2.8.0`",
+                "  cause: Failed to fetch: https://x.invalid/torch-2.8.0.whl",
+                "  cause: HTTP status client error (404 Not Found) for url (https://x.invalid/torch-2.8.0.whl)",
+            ],
+            "no_package",
+            "Failed to fetch: https://x.invalid/torch-2.8.0.whl HTTP status client error (404 Not Found) for url "
+            "(https://x.invalid/torch-2.8.0.whl)",
+        ),
+        (["error: File not found: /x/constraints.txt"], "environment", "error: File not found: /x/constraints.txt"),
+        (
+            ["error: Failed to read `--find-links` directory: /x", "  cause: No such file or directory (os error 2)"],
+            "environment",
+            "Failed to read `--find-links` directory: /x: No such file or directory (os error 2)",
+        ),
     ],
 )
 def test_other_failures(lines, kind, line):
@@ -105,7 +195,9 @@ def test_lines_are_passed_on_and_the_last_ones_kept():
 
 def test_a_tool_sees_the_persons_settings_but_not_those_that_would_misplace_packages(monkeypatch):
     theirs = {"PIP_INDEX_URL": "http://x.invalid", "https_proxy": "http://proxy.invalid"}
+    theirs |= {"UV_LINK_MODE": "copy", "UV_NO_BINARY_PACKAGE": "x"}
     harmful = {"PIP_TARGET": "/elsewhere", "PIP_PYTHON": "/elsewhere", "PYTHONPATH": "/elsewhere", "PIP_USER": "1"}
+    harmful |= {name: "/elsewhere" for name in ("UV_TARGET", "UV_PREFIX", "UV_PYTHON", "UV_WORKING_DIR")}
     for name, value in (theirs | harmful).items():
         monkeypatch.setenv(name, value)
     printed = run([sys.executable, "-c", "import os; print(dict(os.environ))"], variables={"OWN": "1"}).lines[-1]
@@ -124,6 +216,30 @@ def test_an_exception_of_ours_ends_the_tool_and_what_it_has_started():
         run(["sh", "-c", "sleep 600 & echo $$ $!; wait"], on_line=interrupt)
     assert len(pids) == 2
     assert all(is_gone(pid) for pid in pids)
+
+
+def test_stopping_ends_what_other_threads_run_and_lets_nothing_begin():
+    tools, pids, outcomes = Tools(), queue.Queue(), queue.Queue()
+
+    def work() -> None:
+        try:
+            outcomes.put(run(["sh", "-c", "sleep 600 & echo $$ $!; wait"], on_line=pids.put, tools=tools))
+        except Stopped as stopped:
+            outcomes.put(stopped)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    running = [int(pid) for _ in threads for pid in pids.get(timeout=60).split()]
+    tools.stop()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert len(running) == 4
+    assert all(is_gone(pid) for pid in running)
+    assert [type(outcomes.get_nowait()) for _ in threads] == [Stopped, Stopped]
+    with pytest.raises(Stopped):
+        run(["true"], tools=tools)
+    assert run(["true"]).code == 0
 
 
 def test_a_killed_harness_takes_its_tool_with_it():

@@ -12,8 +12,6 @@ from host_tree import two_sockets, write
 from harness.execute.host import Host, describe
 from harness.execute.load import Load, Neighbour, observe, throttle_count, ticks
 from harness.execute.trust import SEVERITIES, WAITING, findings
-from harness.plan.catalogue import catalogue
-from harness.plan.matrix import make_plan
 
 QUIET = Load(
     load_average=0.1,
@@ -66,7 +64,6 @@ def test_nothing_is_said_about_a_good_quiet_host(good: Host):
         ),
         ({"governor": None}, "note", "no frequency governor", None),
         ({"virtual": True, "hypervisor": "QEMU"}, "note", "virtual machine (QEMU)", WAITING),
-        ({"cgroup_cpus": 2.5}, "severe", "allows 2.5 CPUs, and 8 cores", "harness run suite=quickstart host.threads=2"),
         ({"cgroup_cpus": 0.5}, "severe", "allows 0.5 CPUs", None),
         ({"isa": ("avx2", "amx_int8", "amx_bf16"), "xeon": False}, "note", "not an Intel Xeon", None),
         ({"isa": ("avx2", "amx_bf16")}, "warning", "INT8 will hardly be faster", None),
@@ -126,23 +123,15 @@ def test_a_busy_sibling_is_worse_than_an_idle_one(tmp_path: Path, good: Host):
     assert (busy.severity, busy.what) == ("warning", "SMT siblings of measured cores are busy: CPU 5")
 
 
-def test_cores_on_two_nodes_are_bound_to_one(tmp_path: Path, good: Host):
-    spread = dataclasses.replace(good, numa=describe(two_sockets(tmp_path)).numa)
-    (finding,) = findings(spread, QUIET)
-    assert finding.command == "numactl --cpunodebind=0 --membind=0 harness run suite=quickstart"
-    one_node = dataclasses.replace(spread, affinity=(0, 1))
-    assert findings(one_node, QUIET) == ()
+def test_a_host_whose_cells_are_placed_well_needs_no_word_of_nodes_and_quotas(tmp_path: Path, good: Host):
+    assert findings(dataclasses.replace(good, numa=describe(two_sockets(tmp_path)).numa), QUIET) == ()
+    assert findings(dataclasses.replace(good, cgroup_cpus=2.5), QUIET) == ()
 
 
 def test_the_worst_stands_first(good: Host):
-    bad = dataclasses.replace(good, governor="powersave", cgroup_cpus=1.0, xeon=False)
+    bad = dataclasses.replace(good, governor="powersave", cgroup_cpus=0.5, xeon=False)
     order = [SEVERITIES.index(finding.severity) for finding in findings(bad, QUIET)]
     assert order == sorted(order) == [0, 1, 2]
-
-
-def test_the_override_that_a_finding_names_is_one_that_the_suite_takes():
-    plan = make_plan(catalogue(None), ["suite=quickstart", "host.threads=2"])
-    assert {cell.host.threads for cell in plan.cells} == {2}
 
 
 def test_a_busy_process_is_seen_by_name_and_share(tmp_path: Path):

@@ -11,7 +11,7 @@ import pytest
 from harness.execute import turns as module
 from harness.execute.child import Children
 from harness.execute.turns import launch_in_turns, pipes
-from tests.execute.stand_ins import cell, entry, is_gone
+from tests.execute.stand_ins import cell, entry, is_gone, this_host
 
 #: A stage whose threads spin on after each turn, as those of some runtimes do, and which tells when it was at work.
 _STAGE = """
@@ -50,7 +50,7 @@ CORES = sorted(os.sched_getaffinity(0))
 
 def _run(folder: Path, before: str = "pass", during: str = "pass", sides: int = 2) -> dict:
     python = entry(folder, _STAGE.format(before=before, during=during))
-    children = Children({"e": python}, tuple(CORES), 4 * 2**30, folder / "logs", folder / "cache")
+    children = Children({"e": python}, this_host(CORES), 4 * 2**30, folder / "logs", folder / "cache")
     with pipes(sides, seconds=1.0, least=4) as ends:
         options = [{"folder": str(folder), "place": place, "turns": end} for place, end in enumerate(ends)]
         calls = [
@@ -94,7 +94,7 @@ def test_one_that_fails_is_the_only_outcome_and_none_is_left(tmp_path, before, d
 
 
 def test_a_python_that_is_not_there_is_an_environment_that_fails(tmp_path):
-    children = Children({"e": tmp_path / "none"}, tuple(CORES), 2**30, tmp_path / "logs", tmp_path / "cache")
+    children = Children({"e": tmp_path / "none"}, this_host(CORES), 2**30, tmp_path / "logs", tmp_path / "cache")
     with pipes(2, seconds=1.0, least=4) as ends:
         calls = [children.call("measure", cell(), environment="e", inputs={}, options={"turns": end}) for end in ends]
         outcomes = launch_in_turns(calls, time_limit_seconds=30)

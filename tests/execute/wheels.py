@@ -5,10 +5,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import os
 import tarfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+
+import pytest
+
+
+def only_wheels_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have pip and uv know this folder and nothing else, whatever the person who runs the tests has set."""
+    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_", "HARNESS_INSTALLER"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("UV_NO_CONFIG", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
 
 
 def write_wheel(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
+from harness.execute.host import describe
 from harness.execute.stages import stage_keys
 from harness.plan.catalogue import catalogue
 from harness.plan.cell import cell_from_dict, digest
@@ -98,7 +100,7 @@ def test_a_bad_suite_file_is_one_clear_line(tmp_path, text, words):
 
 
 def test_quickstart_names_every_cell_with_a_state():
-    plan = make_plan(SHIPPED, ["suite=quickstart"])
+    plan = make_plan(SHIPPED, ["suite=quickstart"], dataclasses.replace(describe(), isa=("avx2", "avx512_bf16")))
     assert len(plan.cells) == 10 and len(plan.cells) + len(plan.excluded) == 1 * 2 * 5 * 2
     assert all(item.reason.because for item in plan.excluded)
     unsupported = {item.cell.labels[2:4] for item in plan.excluded if item.reason.kind == "unsupported"}

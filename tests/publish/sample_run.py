@@ -50,6 +50,7 @@ class SampleRun:
         self.protocol = protocol or ProtocolConfig(name="quick", blocks=4)
         self.baseline = {"approach": "fp32", "backend": "eager"} if baseline is None else baseline
         self.task = TaskConfig(name="sentiment", **task)
+        self.model = ModelConfig(name="minilm")
         self.options: dict[str, Line] = {}
         self.cells: list[Line] = []
         self.excluded: list[Line] = []
@@ -57,16 +58,24 @@ class SampleRun:
         self.references = (np.arange(ROWS) % 2).tolist()
         self.order = 0
 
-    def cell(self, approach: str, backend: str = "eager", *, label: str | None = None, tuner: str = "none") -> Line:
+    def cell(
+        self,
+        approach: str,
+        backend: str = "eager",
+        *,
+        label: str | None = None,
+        tuner: str = "none",
+        host: str = "native",
+    ) -> Line:
         """Plan a cell and return its entry."""
         precision = {"fp32": "fp32", "bf16": "bf16"}.get(approach, "int8")
         chosen = [
-            option("model", ModelConfig(name="minilm")),
+            option("model", self.model),
             option("task", self.task),
             option("approach", ApproachConfig(name=approach, precision=precision), label),
             option("backend", BackendConfig(name=backend, environment="torch")),
             option("tuner", TunerConfig(name=tuner)),
-            option("host", HostConfig(name="native")),
+            option("host", HostConfig(name="native"), host),
             option("protocol", self.protocol),
         ]
         self.options |= {one["digest"]: one for one in chosen}
@@ -103,7 +112,14 @@ class SampleRun:
                   logits_sha256="0" * 64, rows=len(predictions), seconds=1.0, **values)  # fmt: skip
 
     def invocation(
-        self, cell: Line, block: int, latency_ms: float, throughput_ms: float = 40.0, steady: bool = True
+        self,
+        cell: Line,
+        block: int,
+        latency_ms: float,
+        throughput_ms: float = 40.0,
+        steady: bool = True,
+        threads: int = 2,
+        **fields: Any,
     ) -> None:
         """Record an invocation whose series have the given medians, in 25 iterations that spread by 10 %."""
         spread = np.linspace(0.95, 1.05, 25)
@@ -116,9 +132,9 @@ class SampleRun:
         self.order += 1
         self._add(record.invocation, cell, artefact="art" + cell["digest"][:6], block=block, order=self.order,
                   peak_memory_bytes=412_000_000 + block, wall_seconds=1.0, process_seconds=1.0, voluntary_switches=0,
-                  involuntary_switches=0, import_seconds=1.0, load_seconds=1.0, rss_loaded_bytes=1, threads=2,
-                  cores=[0, 1], series=series, control=control, system={"before": {}, "after": {}},
-                  timer_ns=50.0)  # fmt: skip
+                  involuntary_switches=0, import_seconds=1.0, load_seconds=1.0, rss_loaded_bytes=1, threads=threads,
+                  cores=list(range(threads)), series=series, control=control, system={"before": {}, "after": {}},
+                  timer_ns=50.0, **fields)  # fmt: skip
 
     def failure(self, cell: Line, stage: str, kind: str, message: str, block: int | None = None) -> None:
         """Record a failure."""

@@ -85,3 +85,32 @@ def test_trials_of_another_cell_begin_another_table(terminal):
         view.trial("tiny/other", _trial(0, fallback=("new",)))
         newest = _shown(terminal)[_shown(terminal).rindex("trials of tiny/other") :]
         assert "new" in newest and "old" not in newest
+
+
+def test_each_of_several_builds_has_a_line_of_its_own():
+    console = Console(file=io.StringIO(), width=160)
+    with PlainView(console) as view:
+        view.building("torch", "Downloading numpy")
+        view.building("ipex", "Downloading torch")
+        view.building("torch", "Downloading scipy")  # within ten seconds of the last one of its own
+        view.building("torch", None)
+        view.progress("tokenise", 1, 2)
+    assert _shown(console).splitlines() == [
+        "    environment torch: Downloading numpy",
+        "    environment ipex: Downloading torch",
+        "    tokenise 1/2",
+    ]
+
+
+def test_on_a_terminal_each_of_several_builds_has_a_bar_while_it_goes_on(terminal):
+    with LiveView(terminal) as view:
+        view.building("torch", "Downloading [numpy]")
+        view.building("ipex", "checking versions")
+        both = _shown(terminal)
+        assert (
+            "torch: Downloading [numpy]" in both.splitlines()[-2] and "ipex: checking versions" in both.splitlines()[-1]
+        )
+        view.building("torch", None)
+        view.building("loadgen", None)  # was there already
+        view.building("ipex", "Installed")
+        assert "torch" not in _shown(terminal)[len(both) :].rpartition("ipex: Installed")[0].splitlines()[-1]

@@ -84,7 +84,7 @@ def test_new_microcode_goes_on_with_the_history_and_another_cpu_begins_one(tmp_p
     for fingerprint, facts in {
         HERE: {"microcode": "0x1"},
         "b" * 12: {"microcode": "0x2"},
-        "c" * 12: {"model": 1},
+        "c" * 12: {"model": 0xFE},
     }.items():
         save_host(tmp_path, fingerprint, **facts)
     write_days(tmp_path, [Day(), Day(host="b" * 12), Day(host="c" * 12), Day(host="d" * 12)])

@@ -7,6 +7,9 @@ import json
 import pandas as pd
 import pytest
 
+from harness.execute.host import describe
+from harness.execute.placement import place
+from harness.plan.config import HostConfig
 from harness.results import store
 from tests.whole.tiny import harness
 
@@ -31,9 +34,14 @@ def test_an_interrupted_run_measures_only_the_scenarios_that_it_lacks(project, c
     offline, server = (line for line in lines if line["type"] == "scenario")
     assert offline["scenario"] == "offline" and offline["valid"]
     assert server["scenario"] == "server" and not server["valid"] and server["per_second"] is None
+    placed, invocation = place(HostConfig(name="native"), describe()), lines[-4]
+    assert (invocation["cores"], invocation["threads"]) == (sorted(placed.cores), placed.threads)
+    for told in (invocation["placement"], server["placement"], offline["layouts"][0]["series"][0]["placement"]):
+        assert told["nodes"] == list(placed.nodes) and told["memory_nodes"] == list(placed.memory_nodes)
     assert lines[0]["environments"].keys() == {"torch", "loadgen"}
     table = pd.read_csv(project / "results" / "tables" / f"{path.stem}.csv")
     assert table["offline_per_s"][0] == pytest.approx(offline["per_second"]) and not table["server_valid"][0]
+    assert table["placement"][0].startswith(f"{placed.threads} thread")
     # A scenario is no failure of the cell. Whether its few timed calls were steady is up to the host.
     assert table["status"][0] in ("ok", "unstable")
     # As if it had been killed while the server was measured.

@@ -18,6 +18,7 @@ from harness.results import record
 from harness.worker.measure import choose
 from tests.backend_env import environment_python, run_in
 from tests.backends.torch_tiny import CELLS, make_rows
+from tests.execute.stand_ins import this_host
 
 pytestmark = pytest.mark.backend("torch")
 
@@ -46,7 +47,7 @@ def what(tmp_path_factory: pytest.TempPathFactory) -> scenarios.Measured:
 @pytest.fixture
 def children(tmp_path: Path) -> Children:
     pythons = {name: environment_python(name) for name in ("torch", "loadgen")}
-    return Children(pythons, CORES, 8 * 2**30, tmp_path / "logs", tmp_path / "cache")
+    return Children(pythons, this_host(CORES), 8 * 2**30, tmp_path / "logs", tmp_path / "cache")
 
 
 def _measure(children: Children, what: scenarios.Measured, name: str, **fields: Any) -> dict[str, Any]:

@@ -1,0 +1,50 @@
+"""Another host than this one: by a stored description, its own `harness doctor --json`, or a copy of /proc and /sys."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from harness.errors import UserError, nearest
+from harness.execute.host import Host, describe, from_dict
+from harness.results import store
+
+#: How a person gets a file for ``--host``, shown where one cannot be read.
+HOW = "'harness doctor --json > FILE' writes one on the host itself"
+
+
+def find_host(wanted: str, results: Path) -> Host:
+    """Return the host that `wanted` names.
+
+    Parameters
+    ----------
+    wanted : a fingerprint of ``RESULTS/hosts``, or its beginning; a file as those are, or as ``harness doctor --json``
+        prints it; a folder with the ``proc`` and ``sys`` of a host.
+    results : the folder of results.
+
+    Raises
+    ------
+    UserError : there is none of these, or it describes no host.
+    """
+    path = Path(wanted)
+    if path.is_dir():
+        host = describe(path)
+        if not host.cores:
+            raise UserError(f"--host {wanted}: no host in this folder; want one with proc/ and sys/ of a host in it")
+        return host
+    if not path.is_file():
+        path = _stored(wanted, results)
+    try:
+        host = from_dict(json.loads(path.read_text(encoding="utf-8"))["host"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"--host {wanted}: describes no host ({type(error).__name__}: {error}); {HOW}") from error
+    return host
+
+
+def _stored(wanted: str, results: Path) -> Path:
+    there = {path.stem: path for path in sorted((results / store.HOSTS).glob("*.json"))}
+    meant = [name for name in there if wanted and name.startswith(wanted)]
+    if len(meant) != 1:
+        found = f"{len(meant)} hosts begin so" if meant else "no such file, folder or stored host"
+        raise UserError(f"--host {wanted}: {found} ({results / store.HOSTS}){nearest(wanted, there)}; {HOW}")
+    return there[meant[0]]
