@@ -61,7 +61,7 @@ def _judge(gate: Gate, rows: pd.DataFrame, isa: set[str]) -> Outcome:
     if wanted is not None and wanted not in isa:
         return Outcome(gate.name, "skipped", f"this host has no {wanted}")
     chosen = rows[_matches(gate.match, rows) & ~rows["status"].isin(["excluded", "unsupported"])]
-    if any(_TIMED.match(column) for column in gate.require):
+    if "host" in chosen and any(_TIMED.match(column) for column in gate.require):
         chosen = chosen[~chosen["host"].str.contains(_EMULATED)]
     if chosen.empty:
         return Outcome(gate.name, "skipped", "no row of this run is meant")

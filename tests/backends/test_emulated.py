@@ -29,8 +29,9 @@ SATURATED = 32767 / (2 * 255 * 127)
 #: An output's codes are whole numbers, of which the largest is the activations' own: half a step is this share of 127.
 ROUNDING = 0.51 / 127
 
+#: Graphs, which need no transformers: importing it takes as long as torch.
 TORCH = {
-    "fp32": torch_tiny.CELLS["fp32 eager"],
+    "fp32": torch_tiny.CELLS["fp32 fx"],
     "static": torch_tiny.CELLS["static fx"],
 }
 ONNXRUNTIME = {

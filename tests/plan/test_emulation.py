@@ -137,7 +137,7 @@ def test_what_cells_share_is_shared_with_native_ones_and_the_rest_never(qemu_of)
 
 
 def test_only_the_stages_of_its_own_artefact_are_emulated_and_may_take_longer(qemu_of, tmp_path):
-    children = Children({"torch": Path("python")}, (0,), 2**30, tmp_path / "logs", tmp_path / "cache")
+    children = Children({"torch": Path("python")}, describe(), 2**30, tmp_path / "logs", tmp_path / "cache")
     cell = emulated()
     for stage in ("tokenise", "finetune", "score", "quantize", "evaluate"):
         call = children.call(stage, cell, environment="torch", inputs={})
@@ -155,7 +155,7 @@ def test_a_stage_may_take_longer_only_where_it_is_emulated(qemu_of, tmp_path, mo
         raise InterruptedError
 
     monkeypatch.setattr("harness.execute.child.Call.launch", seen)
-    children = Children({"torch": Path("python")}, (0,), 2**30, tmp_path / "logs", tmp_path / "cache")
+    children = Children({"torch": Path("python")}, describe(), 2**30, tmp_path / "logs", tmp_path / "cache")
     for stage in ("finetune", "evaluate"):
         with pytest.raises(InterruptedError):
             children.run(stage, emulated("protocol.time_limit_seconds=100"), environment="torch", inputs={})
