@@ -105,10 +105,17 @@ def memory_of(cpus: Iterable[int], host: Host) -> tuple[int, ...]:
 
 
 def node_memory_bytes(nodes: Iterable[int], host: Host) -> int | None:
-    """Return the memory of some nodes together; None where that of any is not told, and for no node."""
+    """Return the memory of some nodes together; None where that of any node is not told, and for no node.
+
+    As a share of the host's memory: a virtual machine that is given its memory little by little tells less for a node
+    than it has in all.
+    """
     wanted = set(nodes)
-    sizes = [node.memory_bytes for node in host.numa if node.number in wanted]
-    return None if not sizes or None in sizes else sum(sizes)
+    sizes = {node.number: node.memory_bytes for node in host.numa}
+    if not wanted or None in sizes.values() or not sum(sizes.values()):
+        return None
+    share = sum(size for number, size in sizes.items() if number in wanted) / sum(sizes.values())
+    return int(host.memory_total_bytes * share)
 
 
 def node_words(nodes: Sequence[int]) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from harness.errors import StageError, UserError
 from harness.execute import scenarios
 from harness.execute.host import Host, describe
-from harness.execute.placement import Placement, memory_of, misfit, nodes_of, place
+from harness.execute.placement import Placement, memory_of, misfit, node_memory_bytes, nodes_of, place
 from harness.plan.catalogue import catalogue
 from harness.plan.config import HostConfig
 from harness.plan.matrix import make_plan
@@ -310,3 +310,18 @@ def _check_instances(host: Host, config: HostConfig, wanted: int | None) -> None
             is_asked = wanted is not None or size == cell.threads
             assert len(nodes) == 1 or (is_asked and size > max(per_node))
             assert set(memory_of(pin, host)) <= nodes
+
+
+def test_a_single_node_that_tells_less_than_the_host_has_limits_nobody():
+    # As a virtual machine does whose memory comes little by little.
+    host = described("a virtual machine of 2 cores")
+    (node,) = host.numa
+    grown = dataclasses.replace(host, numa=(dataclasses.replace(node, memory_bytes=host.memory_total_bytes // 5),))
+    assert node_memory_bytes((0,), grown) == host.memory_total_bytes
+
+
+def test_a_node_of_two_has_half_of_the_hosts_memory():
+    host = described("2 x 40 Ice Lake")
+    assert node_memory_bytes((0,), host) == pytest.approx(host.memory_total_bytes / 2, rel=1e-6)
+    assert node_memory_bytes((0, 1), host) == pytest.approx(host.memory_total_bytes, rel=1e-6)
+    assert node_memory_bytes((), host) is None
