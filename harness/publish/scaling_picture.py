@@ -51,7 +51,8 @@ def draw(found: Scaling, heading: Heading, paths: list[Path]) -> list[Path]:
                 f"{point.instances}x{each}",
                 (point.cores, point.figure.estimate),
                 textcoords="offset points",
-                xytext=(4, 5),
+                xytext=(-5, 6),
+                ha="right",
                 fontsize="x-small",
                 color=looks[curve.name][0],
             )
@@ -88,5 +89,6 @@ def _dress(axes: Axes, curves: tuple[Curve, ...], across: str, up: str) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlabel(across, fontsize="small")
     axes.set_ylabel(up, fontsize="small")
+    axes.margins(x=0.12, y=0.1)
     axes.grid(alpha=0.3)
     axes.tick_params(labelsize="small")
