@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -10,12 +11,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+from rich.console import Console
 
 from harness.__main__ import main
 from harness.errors import StageError, UserError
-from harness.execute import environment, installer, manifest, pip_settings, tool
+from harness.execute import assemble, environment, installer, manifest, pip_settings, tool
 from harness.execute.environment import Environments
 from harness.plan.catalogue import Catalogue
+from harness.publish.live import PlainView
 from tests.backend_env import REPOSITORY
 from tests.execute.stand_ins import is_gone
 from tests.execute.wheels import only_wheels_of, sha256, write_source_distribution, write_wheel
@@ -266,6 +269,22 @@ def test_a_torch_with_cuda_libraries_is_said_wherever_a_person_looks(known, whee
     assert known.note("a") is None
     assert known.note("b") == installer.CUDA_NOTE
     assert [state.note for state in known.list()] == [None, installer.CUDA_NOTE]
+    console = Console(file=io.StringIO(), width=200)
+    pythons, broken = assemble._build(known, ["a", "b"], PlainView(console))  # at the start of each run
+    assert (list(pythons), broken) == (["a", "b"], {})
+    assert console.file.getvalue() == f"  environment b: {installer.CUDA_NOTE}\n"
+
+
+def test_what_cannot_be_built_keeps_nothing_else_from_being_built(tmp_path, known, monkeypatch, capsys):
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv(installer.VARIABLE, "uv")
+    (tmp_path / "conf" / "environment" / "a.txt").write_text("tiny_one==7.0\n")
+    assert main(["env", "build", "a", "b", "--project", str(tmp_path)]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == f"{known.python('b')}\n"
+    assert shown.err.splitlines()[-1].startswith("harness: no_package: a: Because there is no version of tiny-one==7.0")
+    pythons, broken = assemble._build(known, ["a", "b"], PlainView(Console(file=io.StringIO())))
+    assert (list(pythons), [error.kind for error in broken.values()]) == (["b"], ["no_package"])
 
 
 _SLOW = "import os, pathlib, time\npathlib.Path(os.environ['BEGUN']).touch()\ntime.sleep(600)\n"
