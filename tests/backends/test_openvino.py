@@ -146,10 +146,12 @@ def test_only_the_log_tells_dynamic_quantization_from_weights_alone(ran: Any, th
 
 
 @pytest.mark.backend("openvino")
-def test_lower_precision_is_near_fp32_and_not_equal_to_it(ran: Any) -> None:
+@pytest.mark.needs("vnni")
+def test_lower_precision_is_near_fp32_and_not_equal_to_it(ran: Any, there: bool) -> None:
+    most = 1.0 if there else 1.5  # sums of 8-bit products saturate without VNNI
     for name in (name for name, cell in MADE.items() if name != "fp32" and Backend.supports(cell, ISA) is None):
         difference = largest_difference(ran[name]["logits"], ran["fp32"]["logits"])
-        assert 1e-4 < difference < 1.0, name
+        assert 1e-4 < difference < (1.0 if name == "reduced" else most), name
 
 
 @pytest.mark.backend("openvino")
