@@ -46,7 +46,7 @@ KNOWN: dict[str, tuple[QuantizerConfig, QuantizerConfig]] = {
 }
 
 
-_NARROWED = (dataclasses.replace(_UINT8, reduce_range=True), _WEIGHT)
+_NARROWED = (_UINT8, dataclasses.replace(_WEIGHT, reduce_range=True))
 
 
 class Block(torch.nn.Module):
@@ -110,7 +110,7 @@ def planted() -> dict[str, Any]:
     subject = torch_subject.TorchSubject(
         network, torch_subject.calibrate(network, batches), batches, agreement(network)
     )
-    # Of 7 bits, whose sums saturate on no host: the same layers are at fault everywhere.
+    # With weights of 7 bits, whose sums saturate on no host: the same layers are at fault everywhere.
     recipe = whole_model("static", *_NARROWED)
     criterion = Criterion((Bound("agreement", 0.15, relative=False),))
     history = History()
