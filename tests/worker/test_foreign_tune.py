@@ -127,6 +127,6 @@ def test_each_backend_keeps_the_contract(base, backend, environment, tuner, stra
     if backend == "pt2e":
         # What fails is never compiled; one that passes is, and is what its trial tells of.
         scenario["criterion"] = 0.5
-    found = run_in(environment_python(environment), _RUN, base, backend, [scenario])["one"]
+    found = run_in(environment_python(environment), _RUN, base, backend, [scenario], backend=backend)["one"]
     _holds(found)
     assert found["result"]["tuned"]["status"] in (("ok",) if backend == "pt2e" else ("ok", "inaccurate"))
