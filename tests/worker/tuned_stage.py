@@ -26,10 +26,14 @@ from tests.worker.tuned_words import OUTLIER, PLANTED, ROWS
 CRITERION = 0.02
 
 
+#: Weights of 7 bits where sums of 8-bit products would saturate on some hosts, so that planted ops alone are at fault.
+_WEIGHT = {"fx": {"reduce_range": True}}
+
+
 def scenarios(base: Path, backend: str) -> dict[str, Any]:
     """Tune one model in several ways, and look at its candidates."""
     prepare(base, backend)
-    cell = tiny.make_cell(backend, "static")
+    cell = tiny.make_cell(backend, "static", weight=_WEIGHT.get(backend))
     ways = {
         "sensitivity": tuned(base, "sensitivity", cell, "sensitivity", CRITERION),
         "again": tuned(base, "again", cell, "sensitivity", CRITERION, scratch="sensitivity.scratch"),
@@ -65,7 +69,7 @@ def candidate_logits(subject: Any, recipe: Recipe, batch: dict[str, np.ndarray])
 
 def compared(base: Path, backend: str, fallback: list[str], activation: dict[str, Any]) -> dict[str, Any]:
     """Evaluate the tuned artefact, and the one that the stage `quantize` makes of the same recipe."""
-    cell = tiny.make_cell(backend, "static", fallback=fallback)
+    cell = tiny.make_cell(backend, "static", weight=_WEIGHT.get(backend), fallback=fallback)
     # Ranges by mean squared error have no observer of their own.
     quantizer = QuantizerConfig(**activation)
     cell = dataclasses.replace(cell, approach=dataclasses.replace(cell.approach, activation=quantizer))
