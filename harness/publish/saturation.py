@@ -35,9 +35,9 @@ def note(entry: Mapping[str, Any], isa: Collection[str] | None, provenance: Mapp
         return None
     if seen:
         share = provenance["int16_sums"]["share"]
-        what = f"sums of 8-bit products saturate on this host, which has no VNNI ({_percent(share)} of them on a probe)"
+        what = f"sums of 8-bit products saturate here, without VNNI ({_percent(share)} of them on a probe)"
     else:
-        what = "sums of 8-bit products may saturate on this host, which has no VNNI"
+        what = "sums of 8-bit products may saturate here, without VNNI"
     offered = _offered(entry, left)
     return f"{what}; {offered}=true keeps them in range" if offered else what
 

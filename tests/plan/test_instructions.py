@@ -80,7 +80,7 @@ def _entry(backend, *fields):
 def test_a_row_that_may_saturate_says_so_and_offers_the_field_that_its_backend_has(backend, offered):
     said = note(_entry(backend), ZEN_3, {})
     assert said == (
-        "sums of 8-bit products may saturate on this host, which has no VNNI; "
+        "sums of 8-bit products may saturate here, without VNNI; "
         f"approach.{offered}.reduce_range=true keeps them in range"
     )
     assert note(_entry(backend), ICE_LAKE, {}) is None and note(_entry(backend), None, {}) is None
@@ -93,13 +93,13 @@ def test_a_row_with_7_bits_has_nothing_to_say():
 def test_tensorflow_has_no_field_to_offer():
     overrides = ["suite=feature_matrix", "task=sentiment", "backend=tensorflow", "approach=ptq_static_tensor"]
     entry = make_plan(catalogue(), overrides, on(ISA_FLAGS)).cells[0].to_dict()
-    assert note(entry, SKYLAKE, {}) == "sums of 8-bit products may saturate on this host, which has no VNNI"
+    assert note(entry, SKYLAKE, {}) == "sums of 8-bit products may saturate here, without VNNI"
 
 
 def test_what_was_seen_goes_before_what_may_be():
     seen = {"int16_sums": {"saturate": True, "share": 0.00125, "largest_difference": 1e-7}}
     assert note(_entry("ipex"), ZEN_3, seen) == (
-        "sums of 8-bit products saturate on this host, which has no VNNI (0.12 % of them on a probe); "
+        "sums of 8-bit products saturate here, without VNNI (0.12 % of them on a probe); "
         "approach.activation.reduce_range=true keeps them in range"
     )
 
