@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.publish.numbers import decimals, ends, number
 from harness.publish.recorded import Planned, Record, Recorded, index, planned
+from harness.publish.scenarios import layout_rates
 from harness.results.cells import series as series_of
 from harness.stats import estimate
 
@@ -102,7 +103,7 @@ def sentences(found: Scaling) -> Iterator[str]:
         yield text + _close(best, pairs, name, lambda point: point.layout)
 
 
-def _close(best: Point, pairs: Sequence[tuple[str, Point]], name: str, words: object) -> str:
+def _close(best: Point, pairs: Sequence[tuple[str, Point]], name: str, words: Callable[[Point], str]) -> str:
     others = [
         f"{other} with {words(point)}"
         for other, point in pairs
@@ -133,12 +134,7 @@ def _latency(run: Recorded, cell: Planned) -> Point | None:
 
 
 def _layouts(run: Recorded, cell: Planned) -> Iterator[Point]:
-    rates: dict[tuple[int, int], list[float]] = defaultdict(list)
-    for record in run.scenarios.get(cell.digest, ()):
-        for layout in record["layouts"]:
-            if layout["per_second"] > 0:
-                rates[layout["instances"], layout["cores_per_instance"]].append(layout["per_second"])
-    for (instances, cores), values in rates.items():
+    for (instances, cores), values in layout_rates(run.scenarios.get(cell.digest, ())).items():
         interval = estimate.over_invocations(values, cell.configs["protocol"]["confidence"])
         if interval is not None:
             yield Point(instances * cores, instances, interval)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -61,12 +61,18 @@ def _server(records: Sequence[Record], confidence: float) -> dict[str, Any]:
     return row
 
 
-def _offline(records: Sequence[Record], confidence: float) -> dict[str, Any]:
-    """Return the layout that is best in the median, for the best of each block would be partly the best luck."""
+def layout_rates(records: Iterable[Record]) -> dict[tuple[int, int], list[float]]:
+    """Return (instances, cores of each) -> the rows a second of each block that measured that layout."""
     rates: dict[tuple[int, int], list[float]] = defaultdict(list)
     for layout in (layout for record in records for layout in record["layouts"]):
         if layout["per_second"] > 0:
             rates[layout["instances"], layout["cores_per_instance"]].append(layout["per_second"])
+    return rates
+
+
+def _offline(records: Sequence[Record], confidence: float) -> dict[str, Any]:
+    """Return the layout that is best in the median, for the best of each block would be partly the best luck."""
+    rates = layout_rates(records)
     if not rates:
         return {}
     most = max(map(len, rates.values()))
