@@ -14,8 +14,7 @@ from rich.text import Text
 
 from harness.execute.described import find_host
 from harness.execute.host import Host, describe, with_all_instructions
-from harness.execute.placement import Placement, misfit
-from harness.execute.placement import place as place_on
+from harness.execute.placement import Placement, placed
 from harness.execute.schedule import rings
 from harness.plan.catalogue import catalogue
 from harness.plan.config import AXES
@@ -81,26 +80,29 @@ def run(arguments: argparse.Namespace) -> int:
 def placements(plan: Plan, host: Host) -> Iterator[str]:
     """Yield where the cells of each host option run, options that run in the same place together."""
     labels: dict[str, list[str]] = {}
-    for option in plan.options:
-        if option.axis == "host" and misfit(option.config, host) is None:
-            found = place_on(option.config, host)
-            labels.setdefault("; ".join((str(found), *found.notes)), []).append(option.label)
+    for label, found in _placed(plan, host).items():
+        labels.setdefault("; ".join((str(found), *found.notes)), []).append(label)
     for where, names in labels.items():
         yield f"host {', '.join(names)}: {where}"
 
 
 def as_json(plan: Plan, host: Host) -> dict:
     """Return the plan for a host as plain values."""
-    options = [option for option in plan.options if option.axis == "host" and misfit(option.config, host) is None]
     return {
         "suite": {"name": plan.suite.name, "version": plan.suite.version, "digest": plan.suite.digest},
         "environments": plan.environments,
-        "placements": {option.label: _where(place_on(option.config, host)) for option in options},
+        "placements": {label: _where(found) for label, found in _placed(plan, host).items()},
         "cells": [{"key": cell.key, "digest": cell.digest} for cell in plan.cells],
         "excluded": [
             {"key": item.cell.key, "kind": item.reason.kind, "because": item.reason.because} for item in plan.excluded
         ],
     }
+
+
+def _placed(plan: Plan, host: Host) -> dict[str, Placement]:
+    """Return the label of each host option that can be had on `host` -> where its cells run."""
+    found = {option.label: placed(option.config, host) for option in plan.options if option.axis == "host"}
+    return {label: place for label, place in found.items() if place is not None}
 
 
 def _where(found: Placement) -> dict:

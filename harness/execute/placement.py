@@ -14,6 +14,7 @@ from harness.execute.host import Host, NumaNode
 from harness.execute.topology import EFFICIENT, PERFORMANCE, in_short, ranges
 from harness.plan.config import HostConfig
 from harness.plan.host_option import contradiction
+from harness.words import counted
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Placement:
     def __str__(self) -> str:
         where = f" on {node_words(self.nodes)}" if self.nodes else ""
         memory = f"memory bound to {node_words(self.memory_nodes)}" if self.memory_nodes else "memory not bound"
-        return f"{thread_words(self.threads)}{where} (CPU {in_short(sorted(self.cores))}), {memory}"
+        return f"{counted(self.threads, 'thread')}{where} (CPU {in_short(sorted(self.cores))}), {memory}"
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,8 @@ def place(config: HostConfig, host: Host) -> Placement:
 
 def default_cores(host: Host) -> tuple[int, ...]:
     """Return the cores of a cell without any host option; none where this process may use none."""
-    try:
-        return place(HostConfig(name="native"), host).cores
-    except StageError:
-        return ()
+    found = placed(HostConfig(name="native"), host)
+    return () if found is None else found.cores
 
 
 def misfit(config: HostConfig, host: Host) -> str | None:
@@ -85,6 +84,14 @@ def misfit(config: HostConfig, host: Host) -> str | None:
     except StageError as error:
         return error.message
     return None
+
+
+def placed(config: HostConfig, host: Host) -> Placement | None:
+    """Return where a cell with this host option runs; None where the option cannot be had on `host`."""
+    try:
+        return place(config, host)
+    except StageError:
+        return None
 
 
 def nodes_of(host: Host) -> dict[int, int]:
@@ -123,11 +130,6 @@ def node_words(nodes: Sequence[int]) -> str:
     return f"node{'s' if len(nodes) > 1 else ''} {ranges(sorted(nodes))}"
 
 
-def thread_words(threads: int) -> str:
-    """Return a number of threads for a person."""
-    return _count(threads, "thread")
-
-
 def _named(config: HostConfig, host: Host, notes: list[str]) -> list[int]:
     """Return the CPUs of ``host.cores``, in its order."""
     wanted = list(config.cores or ())
@@ -161,7 +163,7 @@ def _chosen(config: HostConfig, host: Host, notes: list[str]) -> list[int]:
         if len({core.kind for core in pool}) > 1:
             notes.append(f"cores of two kinds together, {PERFORMANCE} and {EFFICIENT}")
     elif config.sockets is not None:
-        pool, where = _of_sockets(pool, config.sockets, host, notes), _count(config.sockets, "socket")
+        pool, where = _of_sockets(pool, config.sockets, host, notes), counted(config.sockets, "socket")
     else:
         pool, where = _of_node(pool, config.numa_node, host, notes)
     pool = sorted(pool, key=lambda core: (_first(core.socket), _first(core.node), core.cpu))
@@ -177,7 +179,8 @@ def _limit(config: HostConfig, host: Host, there: int, where: str, more: str, no
             f"host.threads={wanted}: the control group allows {host.cgroup_cpus:g} CPUs; want at most {quota}"
         )
     if wanted is not None and wanted > there:
-        raise _refused(f"host.threads={wanted}: {where} has {_count(there, 'usable core')}; want at most {there}{more}")
+        cores = counted(there, "usable core")
+        raise _refused(f"host.threads={wanted}: {where} has {cores}; want at most {there}{more}")
     if wanted is not None or quota is None or quota >= there:
         return wanted or there
     notes.append(f"the control group allows {host.cgroup_cpus:g} CPUs: {quota} of {there} cores are used")
@@ -238,7 +241,7 @@ def _of_sockets(pool: list[_Core], count: int, host: Host, notes: list[str]) -> 
     for core in pool:
         by_socket.setdefault(core.socket, []).append(core)
     if count > len(by_socket):
-        raise _refused(f"host.sockets={count}: usable cores are on {_count(len(by_socket), 'socket')} here")
+        raise _refused(f"host.sockets={count}: usable cores are on {counted(len(by_socket), 'socket')} here")
     far = {number: not memory_of([core.cpu for core in own], host) for number, own in by_socket.items()}
     ranked = sorted(by_socket, key=lambda number: (far[number], -len(by_socket[number]), number))
     return _of_one_kind([core for number in ranked[:count] for core in by_socket[number]], notes)
@@ -284,7 +287,3 @@ def _first(number: int | None) -> int:
 
 def _refused(line: str) -> StageError:
     return StageError("bad_config", line)
-
-
-def _count(number: int, name: str) -> str:
-    return f"{number} {name}" + ("s" if number != 1 else "")

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from harness.errors import StageError
 from harness.plan.cell import Cell
 from harness.plan.config import HostConfig
+from harness.plan.instructions import CEILINGS
+from harness.plan.instructions import EMULATED as EMULATED_CPUS
 
 #: The word that marks a host option as a ceiling, wherever a person reads it.
 CEILING = "ceiling"
@@ -24,12 +26,6 @@ UNKNOWN = "unknown"
 
 #: The stages of a cell's own artefact and figures. What cells share (data, FP32 checkpoint, metric) knows no ceiling.
 STAGES = ("quantize", "tune", "evaluate", "measure", "scenario", "instance")
-
-#: Ceiling -> what /proc/cpuinfo must name for it to lower anything or to change nothing.
-_NEEDS = {"avx2": "avx2", "avx512_core": "avx512f", "avx512_core_vnni": "avx512_vnni"}
-
-#: Emulated CPU -> the highest instruction set it has.
-_HIGHEST = {"Haswell": "avx2", "Nehalem": "sse42"}
 
 #: Instruction sets as the names of kernels spell them, the lowest first; those on one line are of one rank. oneDNN 3.6
 #: and later say avx10_1_512 for what was avx512_core_fp16 before, on Sapphire Rapids too, and OpenVINO avx512_amx.
@@ -88,8 +84,9 @@ def misfit(cell: Cell, isa: Sequence[str]) -> str | None:
     if wanted not in cell.backend.isa_variables:
         because = cell.backend.isa_reason or f"backend.isa_variables has no variables for {wanted}"
         return f"host.isa={wanted}: {because}"
-    if _NEEDS[wanted] not in isa:
-        return f"host.isa={wanted}: this host has no {_NEEDS[wanted]}, so it is below that ceiling already"
+    needed = CEILINGS[wanted][-1]
+    if needed not in isa:
+        return f"host.isa={wanted}: this host has no {needed}, so it is below that ceiling already"
     return None
 
 
@@ -137,7 +134,7 @@ def require_held(cell: Cell, kernels: Mapping[str, int]) -> None:
     StageError : ``isa_ceiling`` when one ran above it, or no ceiling binds it, or none tells its instruction set.
     """
     emulated = cell.host.emulated
-    wanted = ceiling(cell.host) if emulated is None else _HIGHEST[emulated]
+    wanted = ceiling(cell.host) if emulated is None else EMULATED_CPUS[emulated].kernels
     if wanted is None:
         return
     named = f"host.isa={wanted}" if emulated is None else f"host.emulated={emulated}"

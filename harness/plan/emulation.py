@@ -17,6 +17,7 @@ from typing import Any
 
 from harness.plan.cell import Cell
 from harness.plan.config import HostConfig
+from harness.plan.instructions import EMULATED
 
 #: The program, and the first version that emulates AVX2.
 QEMU = "qemu-x86_64"
@@ -28,9 +29,6 @@ VARIABLE = "HARNESS_EMULATOR"
 #: How many times longer than natively a stage may take. FP32 products take up to a hundred times as long, but no
 #: protocol's limit is as short as what they take natively.
 TIME_FACTOR = 20
-
-#: The emulated CPUs in GCC's words. Compilers that a stage starts run natively, and must not compile for this host.
-_MARCH = {"Haswell": "haswell", "Nehalem": "nehalem"}
 
 
 def is_timed(host: HostConfig | Mapping[str, Any]) -> bool:
@@ -49,7 +47,8 @@ def variables(host: HostConfig) -> dict[str, str]:
     """Return the environment variables of an emulated process; none without an emulated CPU."""
     if host.emulated is None:
         return {}
-    return {VARIABLE: shlex.join(prefix(host)), "TORCHINDUCTOR_CPP_MARCH": _MARCH[host.emulated]}
+    # Compilers that a stage starts run natively, and must not compile for this host.
+    return {VARIABLE: shlex.join(prefix(host)), "TORCHINDUCTOR_CPP_MARCH": EMULATED[host.emulated].march}
 
 
 def like_this_process(command: Sequence[str]) -> list[str]:

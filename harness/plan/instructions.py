@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from harness.plan.cell import Cell
 from harness.plan.config import ApproachConfig, HostConfig
@@ -16,15 +17,28 @@ BF16 = ("avx512_bf16", "amx_bf16")
 #: Any of these lets oneDNN emulate BF16 (it needs AVX-512 BW, VL and DQ, which every server with AVX-512F has).
 BF16_EMULATED = ("avx512f", *BF16)
 
-#: Ceiling of `host.isa` -> the flags that are left below it, as /proc/cpuinfo spells them.
-_BELOW = {
+#: Ceiling of `host.isa` -> the flags that are left below it, as /proc/cpuinfo spells them; a host needs the last one.
+CEILINGS = {
     "avx2": ("avx2",),
     "avx512_core": ("avx2", "avx512f"),
     "avx512_core_vnni": ("avx2", "avx512f", "avx512_vnni"),
 }
 
-#: Emulated CPU of `host.emulated` -> its flags, whatever the host has.
-_EMULATED = {"Haswell": ("avx2",), "Nehalem": ()}
+
+@dataclass(frozen=True)
+class EmulatedCpu:
+    """What a CPU of `host.emulated` has, whatever the host: its flags, the highest set of its kernels, GCC's name."""
+
+    flags: tuple[str, ...]
+    kernels: str
+    march: str
+
+
+#: By QEMU's name.
+EMULATED = {
+    "Haswell": EmulatedCpu(("avx2",), kernels="avx2", march="haswell"),
+    "Nehalem": EmulatedCpu((), kernels="sse42", march="nehalem"),
+}
 
 
 def effective(host: HostConfig, isa: Collection[str]) -> tuple[str, ...]:
@@ -35,8 +49,8 @@ def effective(host: HostConfig, isa: Collection[str]) -> tuple[str, ...]:
     isa : the instruction sets of the host, as /proc/cpuinfo spells them.
     """
     if host.emulated is not None:
-        return _EMULATED[host.emulated]
-    below = _BELOW.get(host.isa or "native", isa)
+        return EMULATED[host.emulated].flags
+    below = CEILINGS.get(host.isa or "native", isa)
     return tuple(flag for flag in isa if flag in below)
 
 

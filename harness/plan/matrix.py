@@ -190,8 +190,8 @@ def _doubled(catalogue: Catalogue, name: str, fields: Mapping[str, Sequence[Any]
     most = 1
     for option in options(catalogue, "host", name, without):
         # What does not fit this host is left out later, with its reason.
-        if placement.misfit(option.config, host) is None:
-            most = max(most, placement.place(option.config, host).threads)
+        found = placement.placed(option.config, host)
+        most = most if found is None else max(most, found.threads)
     return [*(2**power for power in range((most - 1).bit_length())), most]
 
 

@@ -15,6 +15,7 @@ from harness.execute.placement import place
 from harness.execute.topology import in_short
 from harness.execute.trust import Finding, gibibytes
 from harness.plan.config import HostConfig
+from harness.words import counted
 
 #: What stands before a finding, and its colour.
 _SIGNS = {"severe": ("✗", "bold red"), "warning": ("!", "yellow"), "note": ("·", "cyan")}
@@ -93,7 +94,7 @@ def _instructions(host: Host) -> Text:
 
 def _cores(host: Host) -> str:
     smt = f"SMT {host.threads_per_core}" if host.threads_per_core > 1 else "no SMT"
-    return f"{_count(host.sockets, 'socket')}, {_count(host.physical_cores, 'core')}, {smt}"
+    return f"{counted(host.sockets, 'socket')}, {counted(host.physical_cores, 'core')}, {smt}"
 
 
 def _placement(host: Host) -> str:
@@ -140,7 +141,3 @@ def _machine(host: Host) -> str:
         what = f"virtual ({host.hypervisor})" if host.hypervisor else "virtual, its hypervisor does not say which"
     pages = f"huge pages {host.transparent_huge_pages}" if host.transparent_huge_pages else None
     return ", ".join(filter(None, (what, host.kernel and f"Linux {host.kernel}", pages)))
-
-
-def _count(number: int, name: str) -> str:
-    return f"{number} {name}" + ("s" if number != 1 else "")

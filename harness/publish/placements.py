@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from harness.execute.placement import node_words, thread_words
+from harness.execute.placement import node_words
 from harness.plan import ceilings
 from harness.publish.numbers import is_known
+from harness.words import counted
 
 Record = Mapping[str, Any]
 
@@ -36,7 +37,7 @@ def words(invocation: Record) -> str:
     elsewhere all the same, how many.
     """
     placement = invocation["placement"]
-    text = thread_words(invocation["threads"])
+    text = counted(invocation["threads"], "thread")
     if placement["nodes"]:
         text += f" on {node_words(placement['nodes'])}"
     if not placement["memory_nodes"]:

@@ -11,6 +11,7 @@ from harness.publish.recorded import Planned, Record, Recorded, index, planned
 from harness.publish.scenarios import layout_rates
 from harness.results.cells import series as series_of
 from harness.stats import estimate
+from harness.words import counted
 
 #: The axes that name a curve; along it only the threads, or the layout, differ.
 _CURVE = ("model", "task", "approach", "backend", "tuner")
@@ -31,7 +32,7 @@ class Point:
     def layout(self) -> str:
         """The layout in words: ``2 instances x 4 cores``."""
         each = self.cores // self.instances
-        return f"{_count(self.instances, 'instance')} x {_count(each, 'core')}"
+        return f"{counted(self.instances, 'instance')} x {counted(each, 'core')}"
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,10 @@ def sentences(found: Scaling) -> Iterator[str]:
         name, best = min(pairs, key=lambda pair: pair[1].figure.estimate)
         efficiency = dict(next(curve for curve in found.latency if curve.name == name).efficiency())[best.cores]
         text = (
-            f"Lowest latency: {name} with {_count(best.cores, 'thread')}, {_shown(best.figure, ' ms')}, at "
+            f"Lowest latency: {name} with {counted(best.cores, 'thread')}, {_shown(best.figure, ' ms')}, at "
             f"{100 * efficiency:.0f} % of the efficiency of its fewest"
         )
-        yield text + _close(best, pairs, name, lambda point: _count(point.cores, "thread"))
+        yield text + _close(best, pairs, name, lambda point: counted(point.cores, "thread"))
     pairs = [(curve.name, point) for curve in found.rows for point in curve.points]
     if pairs:
         name, best = max(pairs, key=lambda pair: pair[1].figure.estimate)
@@ -149,7 +150,3 @@ def _best_of_each(points: Sequence[Point]) -> Iterator[Point]:
 def _shown(interval: estimate.Interval, unit: str) -> str:
     places = decimals(interval.estimate, interval.low, interval.high)
     return f"{number(interval.estimate, places)}{unit} {ends(interval.low, interval.high, places) or '(no interval)'}"
-
-
-def _count(value: int, name: str) -> str:
-    return f"{value} {name}" + ("s" if value != 1 else "")

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.publish import scaling, tables
-from harness.publish.heading import heading
-from harness.publish.rows import rows as rows_of
+from harness.publish import run_table
 from harness.results import store
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -23,13 +21,8 @@ def test_there_is_a_committed_run() -> None:
 
 @pytest.mark.parametrize("path", RUNS, ids=lambda path: path.stem)
 def test_a_table_made_again_is_the_committed_one(path: Path, tmp_path: Path) -> None:
-    lines = store.read_run(path)
-    host = store.read_host(RESULTS, lines[0]["host"])
-    above = heading(lines, store.host_line(RESULTS, lines[0]["host"]))
-    beneath = list(scaling.sentences(scaling.scaling(lines)))
-    made = tables.write(rows_of(lines, host["isa"]), tmp_path, above, beneath)
     # Parquet's bytes are those of one version of its writer.
-    for again in (one for one in made if one.suffix != ".parquet"):
+    for again in (one for one in run_table.read(RESULTS, path).write(tmp_path) if one.suffix != ".parquet"):
         assert again.read_bytes() == (RESULTS / "tables" / again.name).read_bytes(), again.name
 
 

@@ -1,0 +1,72 @@
+"""The table of one run, from its records and the description of its host: what every printed and written form shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from harness.publish import scaling, scaling_picture, table_picture, tables
+from harness.publish.heading import Heading, heading
+from harness.publish.rows import rows
+from harness.results import store
+
+
+@dataclass(frozen=True)
+class RunTable:
+    """The rows of a run, what stands above them, and the layouts that its cells were run in."""
+
+    rows: pd.DataFrame
+    heading: Heading
+    scales: scaling.Scaling
+    lower_is_better: frozenset[str]
+
+    @property
+    def beneath(self) -> list[str]:
+        """The sentences on all comparison groups together."""
+        return list(scaling.sentences(self.scales))
+
+    def show(self, console: Console) -> None:
+        """Print the table in the console's width."""
+        tables.show(self.rows, self.heading, console, self.beneath)
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write the table as CSV, Markdown and Parquet into a folder, made if need be, and return their paths.
+
+        Raises
+        ------
+        UserError : the folder cannot be written.
+        """
+        return tables.write(self.rows, folder, self.heading, self.beneath)
+
+    def draw(self, folder: Path) -> list[Path]:
+        """Write the table's pictures into a folder and return their paths."""
+        name = self.heading.run
+        drawn = table_picture.draw(
+            self.rows, self.heading, self.lower_is_better, [folder / f"{name}.{kind}" for kind in ("svg", "png")]
+        )
+        scaled = [folder / f"{name}-scaling.{kind}" for kind in ("svg", "png")]
+        return [*drawn, *scaling_picture.draw(self.scales, self.heading, scaled)]
+
+
+def read(results: Path, run_file: Path) -> RunTable:
+    """Return the table of a run whose host is described below `results`.
+
+    Raises
+    ------
+    UserError : the file is no run.
+    """
+    lines = store.read_run(run_file)
+    host = store.read_host(results, lines[0]["host"])
+    return RunTable(
+        rows=rows(lines, None if host is None else host["isa"]),
+        heading=heading(lines, store.host_line(results, lines[0]["host"])),
+        scales=scaling.scaling(lines),
+        lower_is_better=frozenset(
+            line["metric"]["name"]
+            for line in lines
+            if line["type"] == "accuracy" and not line["metric"]["greater_is_better"]
+        ),
+    )
