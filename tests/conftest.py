@@ -1,4 +1,4 @@
-"""Settings of all tests, and what tests that depend on the host's instruction sets have seen.
+"""Settings of all tests, their turns, and what tests that depend on the host's instruction sets have seen.
 
 Property tests try the same examples everywhere, without a time limit for each: machines here are slow and shared.
 ``HARNESS_TEST_EXPLORE=1`` has them try new examples, as a person who changes the code should now and then.
@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Generator
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from tests.emulated import require_qemu
 from tests.needs import FAMILIES, has
+from tests.turns import turn
 
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
@@ -30,7 +33,14 @@ def there(request: pytest.FixtureRequest) -> bool:
     return all(has(family) for mark in marks for family in mark.args)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Run a test in its turn: fixtures, the test and what ends it."""
+    with turn(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Refuse a family that there is not, and note which behaviour each test will assert here."""
     for item in items:
         for mark in item.iter_markers("needs"):
@@ -38,6 +48,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 if family not in FAMILIES:
                     raise pytest.UsageError(f"{item.nodeid}: needs({family!r}); valid: {', '.join(FAMILIES)}")
                 _SEEN[family, has(family)] += 1
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["needs"] = [[*key, count] for key, count in _SEEN.items()]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker has noted: each of them has all the tests before it."""
+    for family, is_there, count in getattr(node, "workeroutput", {}).get("needs", ()):
+        _SEEN[family, is_there] = max(_SEEN[family, is_there], count)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -7,6 +7,7 @@ has the harness make them on the emulated one too. IPEX is not here: importing i
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -120,11 +121,18 @@ def test_names_of_kernels_above_avx2_are_refused_of_an_emulated_cell():
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the checkpoint that torch and TensorFlow begin with."""
-    base = tmp_path_factory.mktemp("tiny")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the checkpoint that torch and TensorFlow begin with."""
+    base = tmp_path_factory.mktemp("checkpoint")
     run_in(environment_python("torch"), _CHECKPOINT, base)
-    return base
+    return base / "checkpoint"
+
+
+@pytest.fixture
+def tiny(checkpoint: Path, tmp_path: Path) -> Path:
+    """Return a test's own folder, with the checkpoint in it."""
+    shutil.copytree(checkpoint, tmp_path / "checkpoint")
+    return tmp_path
 
 
 @pytest.mark.backend("torch")

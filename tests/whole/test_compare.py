@@ -16,6 +16,8 @@ from harness.results import aa, store
 from tests.backend_env import REPOSITORY
 from tests.whole.tiny import command, harness, variables
 
+pytestmark = pytest.mark.alone
+
 PAIRS = 2
 ONE_CELL = ("suite=tiny", "approach=fp32", "backend=eager", "--pairs", str(PAIRS))
 

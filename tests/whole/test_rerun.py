@@ -11,6 +11,8 @@ import pytest
 from harness.results import store
 from tests.whole.tiny import harness
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def recorded(project: Path, cache: Path) -> Path:

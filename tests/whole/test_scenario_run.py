@@ -13,6 +13,8 @@ from harness.plan.config import HostConfig
 from harness.results import store
 from tests.whole.tiny import harness
 
+pytestmark = pytest.mark.alone
+
 _ONE_CELL = (
     *("run", "suite=tiny", "approach=fp32", "backend=eager", "protocol.blocks=1"),
     *(

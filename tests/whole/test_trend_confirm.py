@@ -13,6 +13,8 @@ from harness.results import confirmations, store
 from harness.results.history import histories
 from tests.whole.tiny import harness
 
+pytestmark = pytest.mark.alone
+
 CELL = "fp32/eager"
 BEFORE, AFTER = 10, 6
 

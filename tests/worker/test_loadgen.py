@@ -16,7 +16,7 @@ from harness.stats.early_stopping import percentiles
 from harness.worker import loadgen
 from tests.backend_env import environment_python
 
-pytestmark = pytest.mark.backend("loadgen")
+pytestmark = [pytest.mark.backend("loadgen"), pytest.mark.alone]
 
 SEEDS = loadgen.Seeds(library=3, order=5, schedule=7)
 

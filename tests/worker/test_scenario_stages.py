@@ -20,7 +20,7 @@ from tests.backend_env import environment_python, run_in
 from tests.backends.torch_tiny import CELLS, make_rows
 from tests.execute.stand_ins import this_host
 
-pytestmark = pytest.mark.backend("torch")
+pytestmark = [pytest.mark.backend("torch"), pytest.mark.alone]
 
 _MAKE = """
 from pathlib import Path

@@ -11,6 +11,8 @@ import pytest
 from harness.worker.stopwatch import own_cost_ns, timed, undisturbed
 from suites.evidence import slowed
 
+pytestmark = pytest.mark.alone
+
 
 def run(forward, length=100, **limits):
     samples = [-1] * length
