@@ -157,7 +157,10 @@ def _joined(series: Mapping[tuple[str, str], _Series]) -> Iterator[History]:
             same = [
                 place
                 for place, other in left.items()
-                if place[0] == machine and other.digests & digests and not runs & {point.run for point in other.points}
+                if place[0] == machine
+                and other.digests & digests
+                and _host(other) == _host(next(iter(group.values())))
+                and not runs & {point.run for point in other.points}
             ]
             grew = bool(same)
             if same:
@@ -166,6 +169,11 @@ def _joined(series: Mapping[tuple[str, str], _Series]) -> Iterator[History]:
         newest = max(group, key=lambda name: group[name].points[-1].run)
         former = tuple(name for name in group if name != newest)
         yield History(newest, tuple(group[newest].entry["labels"]), machine, tuple(points), former)
+
+
+def _host(one: _Series) -> str:
+    """Return the label of the host axis: a cell under a ceiling is another one, whatever it is called."""
+    return one.entry["labels"][list(AXES).index("host")]
 
 
 def _meant(found: Sequence[History], wanted: str) -> list[History]:

@@ -25,11 +25,10 @@ from scipy import stats
 
 from harness.stats.estimate import Interval
 
-#: The two-sided level of one look at one place. A history of 50 runs is looked at some 400 times, most of them nearly
-#: the same look: together they raise a candidate in about one of four histories of white noise. That is the price of
-#: seeing a step of twice the noise within five runs (suites/evidence/trend_power.py); a candidate costs a comparison,
-#: and confirmed are one in 200 of the false ones.
-LOOK_ALPHA = 5e-3
+#: The two-sided level of one look at one place. A history of 100 runs is looked at about 1,000 times, most of them
+#: nearly the same look: together they raise a candidate in a few of a hundred histories of white noise. At ten times
+#: this level more than one in a hundred histories of correlated noise is reported after confirmation.
+LOOK_ALPHA = 5e-4
 
 #: The two-sided level of the comparison that confirms a candidate; its direction must be the candidate's too, so that
 #: one in 200 false candidates is confirmed at most.
