@@ -6,7 +6,6 @@ A number that the records do not support stays empty: no baseline, no difference
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ import pandas as pd
 from harness.errors import UserError
 from harness.plan import ceilings, emulation
 from harness.plan.config import AXES
-from harness.publish import placements, saturation, scenarios, tunings
+from harness.publish import placements, saturation, scenarios, steady, tunings
 from harness.publish.numbers import stable
 from harness.publish.recorded import Planned, Record, Recorded, baseline_of, index, planned
 from harness.results import timings
@@ -137,7 +136,7 @@ def _row(run: Recorded, cell: Planned, baseline: Planned | None, isa: Collection
         evaluated=cell.digest in run.accuracy,
         invocations=len(run.invocations[cell.digest]),
         blocks=blocks,
-        steady=_steady(run.invocations[cell.digest].values()),
+        steady=steady.of(run.invocations[cell.digest].values()),
         criterion=row.get("criterion"),
     )
     row |= {"status": status.name, "reason": "; ".join(filter(None, (status.reason, *notes))) or None}
@@ -253,14 +252,6 @@ def _series(invocations: Mapping[int, Record], role: str) -> dict[int, Record]:
         if series is not None:
             found[block] = series
     return found
-
-
-def _steady(invocations: Iterable[Record]) -> dict[str, list[bool]]:
-    steady: dict[str, list[bool]] = defaultdict(list)
-    for invocation in invocations:
-        for series in invocation["series"]:
-            steady[series["role"]].append(series["steady"])
-    return steady
 
 
 def _with_ends(name: str, interval: estimate.Interval) -> dict[str, float | None]:

@@ -162,8 +162,8 @@ def legend(frame: pd.DataFrame) -> Iterator[str]:
     """Yield what a reader must know of the intervals and words of this table."""
     confidence = " or ".join(f"{100 * value:g}%" for value in sorted(frame["confidence"].dropna().unique()))
     metrics = set(frame["metric"].dropna())
-    methods = ["Wilson"] * ("accuracy" in metrics) + ["bootstrap"] * bool(metrics - {"accuracy"})
-    paired = ["Tango"] * ("accuracy" in metrics) + ["bootstrap"] * bool(metrics - {"accuracy"})
+    others = ["Bayesian bootstrap with one extreme row more"] * bool(metrics - {"accuracy"})
+    methods, paired = (["Wilson"] * ("accuracy" in metrics) + others, ["Tango"] * ("accuracy" in metrics) + others)
     if metrics:
         yield (
             f"[low, high]: {confidence} intervals. Metric: over evaluation rows ({', '.join(methods)}). Difference: to "

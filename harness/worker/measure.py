@@ -209,7 +209,9 @@ def _series(
         with turns.turn() if turns else contextlib.nullcontext():
             # A shape that a framework has not met yet is slow once.
             first = take(whole, SLOW_FACTOR * protocol.warmup_max_seconds) if whole > 1 else []
-            warm = steady.warm_up(take, protocol.warmup_window, protocol.warmup_max_seconds)
+            # By the round before, which may have been cut short.
+            expected = first if len(first) == whole > 1 else ()
+            warm = steady.warm_up(take, protocol.warmup_window, protocol.warmup_max_seconds, expected)
         if turns is None:
             found, output = _alone(backend, inputs, protocol, whole)
         else:

@@ -227,7 +227,8 @@ def test_a_regression_has_a_correlation_and_no_right_or_wrong():
     run.accuracy(run.cell("ptq_dynamic"), near, value=float(np.corrcoef(near, exact)[0, 1]))
     row = row_of(rows(run.records()), "ptq_dynamic")
     assert math.isnan(row["agreement"]) and math.isnan(row["broken"]) and math.isnan(row["mcnemar_p"])
-    assert row["difference_low"] < row["difference"] < row["difference_high"] < 0
+    # A row more may be lost by either side: the interval allows it.
+    assert row["difference_low"] < row["difference"] < min(0, row["difference_high"])
     assert row["criterion"] == "met"
 
 

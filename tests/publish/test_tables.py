@@ -209,7 +209,7 @@ def test_correlations_are_not_percent():
     text = joined(shown(run, 80))
     assert "matthews " in text and "matthews %" not in text
     assert re.search(r"\b0\.800\b", text)
-    assert "over evaluation rows (bootstrap)" in text
+    assert "over evaluation rows (Bayesian bootstrap with one extreme row more)" in text
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path):
