@@ -80,7 +80,8 @@ def fastest(
     of_difference = of_ratio[best] + of_ratio - 2 * np.where(of_ratio > 0, in_common, 0.0)
     of_difference[best] = 0.0
     freedom = np.minimum(freedoms, freedoms[best])
-    reach = np.array([_range(confidence, len(names), one) for one in freedom]) * np.sqrt(of_difference / 2)
+    ranges = np.array([_range(confidence, len(names), one) for one in freedom])
+    reach = np.where(np.isinf(ranges), np.inf, np.where(np.isinf(ranges), 0, ranges) * np.sqrt(of_difference / 2))
     is_close = means[best] - means <= reach
     close = tuple(name for place, name in enumerate(names) if is_close[place] and place != best)
     if best == home:
