@@ -63,10 +63,11 @@ WIDE = (
     Column((("difference", "difference_ends"),), 14),
     Column((("criterion",),), 13, True),
     Column((("speedup", "speedup_ends"),), 16),
-    Column((("p50",),), 15),
+    Column((("p50", "p50_ends"),), 15),
     Column((("p90",),), 6),
     Column((("p99",),), 7),
-    Column((("throughput",),), 12),
+    Column((("iterations",),), 6),
+    Column((("throughput", "throughput_ends"),), 12),
     Column((("agreement",),), 8),
     Column((("changed",),), 9),
     Column((("mcnemar",),), 5),
@@ -90,11 +91,11 @@ FOLDED = (
     Column((("value",), ("value_ends",)), 17),
     Column((("difference",), ("difference_ends",)), 14),
     Column((("speedup",), ("speedup_ends",)), 16),
-    Column((("p50",), ("p90",)), 15),
-    Column((("p99",), ("iterations",)), 7),
-    Column((("throughput",), ("blocks",)), 12),
+    Column((("p50",), ("p50_ends",)), 15),
+    Column((("p90",), ("p99",)), 7),
+    Column((("throughput",), ("throughput_ends",)), 12),
     Column((("agreement",), ("changed",)), 9),
-    Column((("mcnemar",), ()), 5),
+    Column((("mcnemar",), ("blocks",)), 5),
     Column((("trials",), ("evaluations",)), 15),
     Column((("tuning_seconds",), ("fallback",)), 14),
     Column((("server",), ("offline",)), 16),
@@ -142,8 +143,10 @@ def fields(group: pd.DataFrame, footnotes: Mapping[str, int]) -> dict[str, Field
     digits = 2 if group["difference_low"].isna().all() else 0
     difference, difference_ends = with_ends("difference", "difference", scale, digits=digits, signed=True)
     speedup, speedup_ends = with_ends("speed-up", "speedup", unit="x")
-    p50, _ = with_ends("p50 ms", "p50_ms")
-    throughput, _ = with_ends(f"rows/s@{rows_a_batch:.0f}" if rows_a_batch else "rows/s", "throughput_per_s")
+    p50, p50_ends = with_ends("p50 ms", "p50_ms")
+    throughput, throughput_ends = with_ends(
+        f"rows/s@{rows_a_batch:.0f}" if rows_a_batch else "rows/s", "throughput_per_s"
+    )
 
     def tail(name: str) -> Callable[[Row], str]:
         # Not with more digits than the median, which is known best.
@@ -168,10 +171,12 @@ def fields(group: pd.DataFrame, footnotes: Mapping[str, int]) -> dict[str, Field
         "speedup": speedup,
         "speedup_ends": speedup_ends,
         "p50": p50,
+        "p50_ends": p50_ends,
         "p90": Field("p90 ms", tail("p90_ms")),
         "p99": Field("p99 ms", tail("p99_ms")),
         "iterations": Field("samples", lambda row: number(row["iterations"])),
         "throughput": throughput,
+        "throughput_ends": throughput_ends,
         "agreement": Field("agree %", lambda row: share(row["agreement"])),
         "changed": Field("-broken +fixed", _changed),
         "mcnemar": Field("McNemar p", lambda row: p_value(row["mcnemar_p"])),

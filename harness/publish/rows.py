@@ -14,13 +14,11 @@ import pandas as pd
 from harness.errors import UserError
 from harness.plan import ceilings, emulation
 from harness.plan.config import AXES
-from harness.publish import placements, saturation, scenarios, steady, tunings
+from harness.publish import fastest, placements, saturation, scenarios, speeds, steady, tunings
 from harness.publish.numbers import stable
 from harness.publish.recorded import Planned, Record, Recorded, baseline_of, index, planned
-from harness.results import timings
-from harness.results.cells import series as series_of
 from harness.stats import accuracy as accuracies
-from harness.stats import budget, estimate, pairs, verdict
+from harness.stats import budget, estimate, verdict
 
 #: Column -> its type when it is written: text, a count, a number (its unit ends its name) or a yes or no.
 COLUMNS: dict[str, str] = {
@@ -35,11 +33,12 @@ COLUMNS: dict[str, str] = {
     "criterion_within": "boolean",
     **dict.fromkeys(("criterion_allowed", "confidence"), "Float64"),
     **dict.fromkeys(("latency_batch", "sequence_length"), "Int64"),
-    **dict.fromkeys(("p50_ms", "p50_ms_low", "p50_ms_high", "p90_ms", "p99_ms"), "Float64"),
+    **{f"{name}_ms{end}": "Float64" for name in ("p50", "p90", "p99") for end in ("", "_low", "_high")},
     **dict.fromkeys(("iterations", "throughput_batch"), "Int64"),
     **dict.fromkeys(("throughput_per_s", "throughput_per_s_low", "throughput_per_s_high"), "Float64"),
     **dict.fromkeys(("speedup", "speedup_low", "speedup_high"), "Float64"),
     "speedup_pairs": "Int64",
+    **fastest.COLUMNS,
     **dict.fromkeys(("size_mb", "peak_memory_mb"), "Float64"),
     **dict.fromkeys(("int8_ops", "bf16_ops", "fp32_ops"), "Int64"),
     "ops_source": "string",
@@ -67,6 +66,7 @@ def rows(records: Iterable[Record], isa: Collection[str] | None = None) -> pd.Da
     run = index(records)
     cells = planned(run.header)
     found = [_row(run, cell, baseline_of(run.header, cell, cells), isa) for cell in cells]
+    fastest.mark(run, cells, found)
     found += [_left_out(run.header, entry) for entry in run.header["excluded"]]
     more = scenarios.COLUMNS if run.scenarios or run.failed_scenarios else {}
     more = {**more, **(tunings.COLUMNS if run.trials else {})}
@@ -122,7 +122,7 @@ def _row(run: Recorded, cell: Planned, baseline: Planned | None, isa: Collection
         saturates = saturation.note(entry, isa, run.prepared.get(cell.digest, {}).get("provenance", {}))
         notes += [saturates] if saturates else []
     if is_timed:
-        row |= _speed(run, cell, baseline)
+        row |= speeds.columns(run, cell, baseline, notes)
         row |= placements.columns([*run.invocations[cell.digest].values()])
     if cell.digest in run.scenarios:
         row |= scenarios.columns(run.scenarios[cell.digest], protocol["confidence"])
@@ -200,38 +200,6 @@ def _references(run: Recorded, mine: Record) -> Sequence[float]:
     return there
 
 
-def _speed(run: Recorded, cell: Planned, baseline: Planned | None) -> dict[str, Any]:
-    """Return latency, throughput, memory and, beside a baseline, the speed-up paired within blocks."""
-    invocations = run.invocations[cell.digest]
-    if not invocations:
-        return {"blocks": 0}
-    confidence = cell.configs["protocol"]["confidence"]
-    latency, throughput = _series(invocations, "latency"), _series(invocations, "throughput")
-    row: dict[str, Any] = {"blocks": len(invocations)}
-    row["peak_memory_mb"] = max(one["peak_memory_bytes"] for one in invocations.values()) / 1e6
-    if latency:
-        first = next(iter(latency.values()))
-        row |= {"latency_batch": first["batch_size"], "sequence_length": first["sequence_length"]}
-        row["iterations"] = min(len(one["latency_ns"]) for one in latency.values())
-        levels = zip(*(estimate.percentiles(one["latency_ns"]) for one in latency.values()), strict=True)
-        for name, values in zip(("p50_ms", "p90_ms", "p99_ms"), levels, strict=True):
-            row |= _with_ends(name, estimate.over_invocations([ns / 1e6 for ns in values], confidence))
-    if throughput:
-        row["throughput_batch"] = next(iter(throughput.values()))["batch_size"]
-        rates = [estimate.throughput_per_second(one["batch_size"], one["latency_ns"]) for one in throughput.values()]
-        row |= _with_ends("throughput_per_s", estimate.over_invocations(rates, confidence))
-    if baseline is None or not latency:
-        return row
-    if baseline.digest == cell.digest:
-        return row | {"speedup": 1.0}
-    sides = (timings.by_block(run.invocations[one.digest].values(), "latency") for one in (baseline, cell))
-    ratio = pairs.speed_up(*sides, confidence)
-    if ratio is not None:
-        row |= _with_ends("speedup", estimate.Interval(ratio.estimate, ratio.low, ratio.high))
-        row["speedup_pairs"] = ratio.pairs
-    return row
-
-
 def _undecided(row: Mapping[str, Any], target: float | None) -> list[str]:
     """Return what must be said of a speed-up that is known less well than the protocol wants: it is inconclusive."""
     if target is None or row.get("speedup_pairs") is None:
@@ -242,18 +210,3 @@ def _undecided(row: Mapping[str, Any], target: float | None) -> list[str]:
         return [f"speed inconclusive: {pairs} pairs are too few to know its half-width, and {wanted}"]
     width = budget.half_width(low, high)
     return [f"speed inconclusive: known to {100 * width:.2g} % either way, and {wanted}"] if width > target else []
-
-
-def _series(invocations: Mapping[int, Record], role: str) -> dict[int, Record]:
-    """Return block -> the series of that role, for the blocks that have one."""
-    found = {}
-    for block in sorted(invocations):
-        series = series_of(invocations[block], role)
-        if series is not None:
-            found[block] = series
-    return found
-
-
-def _with_ends(name: str, interval: estimate.Interval) -> dict[str, float | None]:
-    columns = {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
-    return {column: value for column, value in columns.items() if column in COLUMNS}

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.publish.numbers import decimals, ends, number
-from harness.publish.recorded import Planned, Record, Recorded, index, planned
+from harness.publish.recorded import Planned, Record, Recorded, baseline_of, index, planned
 from harness.publish.scenarios import layout_rates
-from harness.results.cells import series as series_of
+from harness.publish.speeds import level_of
 from harness.stats import estimate
 from harness.words import counted
 
@@ -76,7 +76,7 @@ def scaling(records: Iterable[Record]) -> Scaling:
     rows: dict[str, list[Point]] = defaultdict(list)
     for cell in cells:
         name = _name(cell, cells)
-        if (point := _latency(run, cell)) is not None:
+        if (point := _latency(run, cell, baseline_of(run.header, cell, cells))) is not None:
             latency[name].setdefault(point.cores, point)
         rows[name] += _layouts(run, cell)
     curves = [Curve(name, tuple(points[cores] for cores in sorted(points))) for name, points in latency.items()]
@@ -125,13 +125,10 @@ def _name(cell: Planned, cells: Sequence[Planned]) -> str:
     return "/".join(cell.labels[axis] for axis in several or _CURVE[2:4])
 
 
-def _latency(run: Recorded, cell: Planned) -> Point | None:
-    invocations = run.invocations[cell.digest].values()
-    found = [(one, series_of(one, "latency")) for one in invocations]
-    levels = [estimate.percentiles(series["latency_ns"])[0] / 1e6 for _, series in found if series is not None]
-    interval = estimate.over_invocations(levels, cell.configs["protocol"]["confidence"]) if levels else None
-    threads = {one["threads"] for one, _ in found}
-    return None if interval is None or len(threads) != 1 else Point(threads.pop(), 1, interval)
+def _latency(run: Recorded, cell: Planned, baseline: Planned | None) -> Point | None:
+    found = level_of(run, cell, baseline, "latency")
+    threads = {one["threads"] for one in run.invocations[cell.digest].values()}
+    return None if found is None or len(threads) != 1 else Point(threads.pop(), 1, estimate.in_units(found.level, 1e-6))
 
 
 def _layouts(run: Recorded, cell: Planned) -> Iterator[Point]:

@@ -18,15 +18,12 @@ from rich.text import Text
 
 from harness.errors import UserError
 from harness.plan.ceilings import CEILING, EMULATED
-from harness.publish import placements, scenarios, tunings
+from harness.publish import fastest, placements, scenarios, speeds, tunings
 from harness.publish.columns import PERCENT, WIDE, fields, fit, lay_out
 from harness.publish.heading import Heading
-from harness.publish.numbers import decimals, ends, is_known, number
+from harness.publish.numbers import decimals, ends, number
 from harness.publish.rows import COLUMNS
 from harness.results.cells import GROUP
-
-#: Below so many iterations, the slowest hundredth is a single one.
-_ITERATIONS_FOR_P99 = 100
 
 #: A blank at which no line may end, until the line is printed.
 _TOGETHER = "\N{NO-BREAK SPACE}"
@@ -167,9 +164,11 @@ def legend(frame: pd.DataFrame) -> Iterator[str]:
     if metrics:
         yield (
             f"[low, high]: {confidence} intervals. Metric: over evaluation rows ({', '.join(methods)}). Difference: to "
-            f"the baseline, paired on the same rows ({', '.join(paired)}). Speed-up: baseline's p50 over the cell's, "
-            "paired within blocks (t on log-ratios). No interval: too little was measured for one."
+            f"the baseline, paired on the same rows ({', '.join(paired)}). Speeds: over blocks (t on logarithms). "
+            "No interval: too little was measured for one."
         )
+    yield from speeds.legend(frame)
+    yield from fastest.legend(frame)
     if frame["criterion"].notna().any():
         yield (
             "criterion: met or failed when the whole interval of the difference is within or beyond the allowed loss, "
@@ -192,9 +191,6 @@ def legend(frame: pd.DataFrame) -> Iterator[str]:
     yield from scenarios.legend(frame)
     yield from tunings.legend(frame)
     yield from placements.legend(frame)
-    iterations = frame["iterations"].min()
-    if iterations < _ITERATIONS_FOR_P99:
-        yield f"p99 of as few as {iterations:.0f} samples an invocation is near the slowest of them, not a tail."
 
 
 def _sentences(group: pd.DataFrame, heading: Heading) -> Iterator[str]:
@@ -216,7 +212,7 @@ def _sentences(group: pd.DataFrame, heading: Heading) -> Iterator[str]:
     undecided = ranked[usable & faster & (ranked["criterion"] == "undecided")]
     unstable = ranked[faster & (ranked["status"] == "unstable")]
     if len(met):
-        yield _fastest(met, loss)
+        yield from _fastest(met, loss)
     if len(undecided):
         rows = group["rows"].dropna().iloc[0]
         yield f"Undecided on {rows:.0f} rows, so not counted, fastest first: {_with_speeds(undecided)}."
@@ -224,26 +220,27 @@ def _sentences(group: pd.DataFrame, heading: Heading) -> Iterator[str]:
         yield f"Timed without a steady state, so not counted, fastest first: {_with_speeds(unstable)}."
 
 
-def _fastest(ranked: pd.DataFrame, loss: str) -> str:
-    best, others = ranked.iloc[0], ranked.iloc[1:]
-    if best["baseline"] == best["cell_key"]:
-        return f"No cell is shown to be within {loss} and faster than {name_of(best)}."
-    text = f"Fastest within {loss}: {name_of(best)}, {_speed(best)}"
-    reach = others["speedup_high"].fillna(others["speedup"])
-    close = others[reach >= best["speedup_low"]] if is_known(best["speedup_low"]) else others
-    if len(close):
-        text += "; its interval does not tell it from " + ", ".join(name_of(row) for _, row in close.iterrows())
-    return text + "."
+def _fastest(ranked: pd.DataFrame, loss: str) -> Iterator[str]:
+    for _, best in ranked[ranked["ranking"] == fastest.FASTEST].iterrows():
+        if best["baseline"] == best["cell_key"]:
+            yield f"No cell is shown to be within {loss} and faster than {name_of(best)}."
+            return
+        text = f"Fastest within {loss}: {name_of(best)}, {_speed(best, 'ranking_speedup')}"
+        close = ranked[ranked["ranking"] == fastest.CLOSE]
+        if len(close):
+            text += "; not distinguishable from " + ", ".join(name_of(row) for _, row in close.iterrows())
+        yield text + "."
 
 
 def _with_speeds(ranked: pd.DataFrame) -> str:
     return ", ".join(f"{name_of(row)} {_speed(row)}" for _, row in ranked.iterrows())
 
 
-def _speed(row: pd.Series) -> str:
-    places = decimals(row["speedup"], row["speedup_low"], row["speedup_high"])
-    interval = ends(row["speedup_low"], row["speedup_high"], places)
-    return f"{number(row['speedup'], places, 'x')} {interval or '(no interval)'}".replace(" ", _TOGETHER)
+def _speed(row: pd.Series, name: str = "speedup") -> str:
+    value, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
+    places = decimals(value, low, high)
+    interval = ends(low, high, places)
+    return f"{number(value, places, 'x')} {interval or '(no interval)'}".replace(" ", _TOGETHER)
 
 
 def name_of(row: pd.Series) -> str:

@@ -119,10 +119,11 @@ class SampleRun:
         throughput_ms: float = 40.0,
         steady: bool = True,
         threads: int = 2,
+        iterations: int = 25,
         **fields: Any,
     ) -> None:
-        """Record an invocation whose series have the given medians, in 25 iterations that spread by 10 %."""
-        spread = np.linspace(0.95, 1.05, 25)
+        """Record an invocation whose series have the given medians, in iterations that spread by 10 %."""
+        spread = np.linspace(0.95, 1.05, iterations)
         series = [
             {"role": role, "batch_size": rows, "sequence_length": 128, "steady": steady, "warmup_ns": [],
              "latency_ns": [round(level * MS * factor) for factor in spread]}
