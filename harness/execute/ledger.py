@@ -57,6 +57,7 @@ class Ledger:
                     reused=prepared.artefact.reused,
                     stages=prepared.stages,
                     provenance=prepared.provenance,
+                    label_matching=prepared.label_matching,
                 )
             )
 

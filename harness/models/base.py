@@ -1,8 +1,8 @@
 """What every architecture's file shares: where a model comes from, its tokenizer, and errors with a name.
 
-An architecture's file offers ``load(folder, model, labels=..., seed=...)``; it is found by ``model.architecture``.
-Where it reads images instead of tokens, it says so by ``MODALITY = "image"``; where it has no source, because it is
-built from ``model.options`` with weights from the seed, by ``BUILT = True``.
+An architecture's file offers ``load(folder, model, labels=..., seed=..., fixed=...)``; it is found by
+``model.architecture``. Where it reads images instead of tokens, it says so by ``MODALITY = "image"``; where it has no
+source, because it is built from ``model.options`` with weights from the seed, by ``BUILT = True``.
 """
 
 from __future__ import annotations

@@ -82,9 +82,13 @@ def prepared(
     reused: bool,
     stages: Sequence[Mapping[str, Any]],
     provenance: Mapping[str, Any],
+    label_matching: Mapping[str, Any] | None = None,
 ) -> Record:
-    """Return the record of a cell that has its artefact."""
-    return _record("prepared", locals())
+    """Return the record of a cell that has its artefact.
+
+    `label_matching` is there only where the model came with a head: how its outputs stand for the task's labels.
+    """
+    return _record("prepared", locals(), optional=("label_matching",))
 
 
 def trial(
