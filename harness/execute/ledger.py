@@ -114,4 +114,5 @@ class Ledger:
 
 
 def _dataset_fields(tokenised: Artefact) -> dict[str, Any]:
-    return {name: tokenised.result.get(name) for name in ("rows", "fingerprints", "labels", "references")}
+    names = ("rows", "fingerprints", "labels", "references", "max_length", "positions", "truncation")
+    return {name: tokenised.result.get(name) for name in (*names, "leaked_rows_dropped")}

@@ -67,9 +67,16 @@ def dataset(
     fingerprints: Mapping[str, str],
     labels: Sequence[str],
     references: Sequence[float],
+    max_length: int | None = None,
+    positions: int | None = None,
+    truncation: Mapping[str, Mapping[str, int]] | None = None,
+    leaked_rows_dropped: int | None = None,
 ) -> Record:
-    """Return the record of a task's tokenised data, which all cells of that task and tokenizer share."""
-    return _record("dataset", locals())
+    """Return the record of a task's tokenised data, which all cells of that task and tokenizer share.
+
+    What only texts have is left out of others: `max_length`, `positions`, `truncation`.
+    """
+    return _record("dataset", locals(), ("max_length", "positions", "truncation", "leaked_rows_dropped"))
 
 
 def prepared(
