@@ -51,7 +51,6 @@ class Checkpoint:
     pad_from: str
 
 
-@functools.cache
 def read_checkpoint(folder: Path) -> Checkpoint:
     """Return what a checkpoint's folder tells.
 
@@ -109,13 +108,19 @@ def misfit(model: ModelConfig, kinds: Sequence[str] | None) -> str | None:
     """
     if kinds is None or model.source.path is None or model.architecture in _OWN_KIND:
         return None
-    try:
-        kind = limits.read_config(Path(model.source.path).expanduser()).get("model_type")
-    except StageError:
-        return None  # told as what it is, before anything runs
+    kind = _model_type(model.source.path)
     if kind is None or kind in kinds:
         return None
     return f"model_type {kind} in config.json of {model.name} is not ported to this backend; valid: {', '.join(kinds)}"
+
+
+@functools.cache
+def _model_type(path: str) -> str | None:
+    """Return the ``model_type`` of a folder's config.json, read once for all cells of a plan."""
+    try:
+        return limits.read_config(Path(path).expanduser()).get("model_type")
+    except StageError:
+        return None  # told as what it is, before anything runs
 
 
 def _has_pad(folder: Path, tokenizer: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
