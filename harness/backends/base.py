@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import StageError, nearest
 from harness.plan.cell import Cell
@@ -74,7 +74,12 @@ class Tunable:
 
 
 class Backend(ABC):
-    """An execution path of a framework. `quantize` and `load` run in different processes."""
+    """An execution path of a framework. `quantize` and `load` run in different processes.
+
+    `model_types` are those of a checkpoint's config.json that it can read; None: whatever transformers loads.
+    """
+
+    model_types: ClassVar[tuple[str, ...] | None] = None
 
     @staticmethod
     @abstractmethod

@@ -17,6 +17,7 @@ from harness.execute.cache import cache_folder
 from harness.execute.environment import environments
 from harness.execute.session import Counts
 from harness.execute.sources import require_any
+from harness.plan import preview
 from harness.plan.catalogue import Catalogue, catalogue
 from harness.plan.matrix import Plan, make_plan
 from harness.publish.gates import judge
@@ -44,8 +45,11 @@ def carry_out(arguments: argparse.Namespace, shipped: Catalogue, plan: Plan) -> 
     place = Place(arguments.results, cache_folder())
     _require_disk(place)
     require_any(plan.cells)
+    hopeless = preview.require_any(plan.cells)
     console = Console(stderr=True)
     with view_for(console) as view:
+        for line in hopeless:
+            view.note(line)
         session = open_session(
             plan,
             environments(shipped, place.cache),

@@ -25,11 +25,15 @@ Progress = Callable[[str, int, int, str], None]
 
 @dataclass(frozen=True)
 class Prepared:
-    """A cell's artefact and the stages that led to it, as the `prepared` record tells them."""
+    """A cell's artefact and the stages that led to it, as the `prepared` record tells them.
+
+    `label_matching` is how a fine-tuned head's outputs stand for the task's labels; None where no head was there.
+    """
 
     artefact: Artefact
     tokenised: Artefact
     stages: list[dict[str, Any]]
+    label_matching: dict[str, Any] | None = None
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -86,7 +90,7 @@ class Preparation:
             {"stage": stage, "artefact": made.key, "seconds": made.seconds, "reused": made.reused}
             for stage, made in ((cutter(cell), tokenised), ("finetune", checkpoint), (maker(cell), artefact))
         ]
-        return Prepared(artefact, tokenised, stages)
+        return Prepared(artefact, tokenised, stages, checkpoint.result.get("label_matching"))
 
     def evaluate(self, cell: Cell, keys: StageKeys, prepared: Prepared) -> Accuracy:
         """Return the accuracy of the cell's artefact on this host."""

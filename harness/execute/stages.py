@@ -32,7 +32,7 @@ _ROOTS = {
 
 #: plan/ holds the configs, whose values are in the key themselves, and errors.py only words.
 _ROOMS = {
-    "tokenise": ("worker", "tasks"),
+    "tokenise": ("worker", "tasks", "models"),
     "windows": ("worker", "tasks", "models"),
     "finetune": ("worker", "models"),
     "quantize": ("worker", "backends", "models", "approaches"),

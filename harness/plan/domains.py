@@ -176,6 +176,9 @@ def _check_task(task: TaskConfig, where: str) -> None:
     if is_prose != is_predicted:
         gives = "documents without labels: want language_modelling" if is_prose else "labelled rows"
         raise UserError(f"{where}.kind={task.kind}: reader {task.reader} gives {gives}")
+    twice = next((label for label in task.labels or () if task.labels.count(label) > 1), None)
+    if twice is not None:
+        raise UserError(f"{where}.labels: '{twice}' is there twice; want each class once, in the order of the outputs")
     _check_source(task.source, f"{where}.source")
 
 

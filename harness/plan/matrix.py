@@ -16,6 +16,7 @@ from harness.errors import UserError, nearest
 from harness.execute import host as hosts
 from harness.execute import placement
 from harness.models import base as models
+from harness.models import checkpoint
 from harness.plan import ceilings, emulation, instructions
 from harness.plan.catalogue import Catalogue
 from harness.plan.cell import Cell, Option, Reason
@@ -204,7 +205,8 @@ def cell_of(chosen: Sequence[Option]) -> Cell:
 
 
 def _unsupported(cell: Cell, left: Sequence[str]) -> str | None:
-    return backend_class(cell.backend.name).supports(cell, left)
+    backend = backend_class(cell.backend.name)
+    return backend.supports(cell, left) or checkpoint.misfit(cell.model, backend.model_types)
 
 
 def misfit(cell: Cell) -> str | None:

@@ -14,7 +14,7 @@ import pandas as pd
 from harness.errors import UserError
 from harness.plan import ceilings, emulation
 from harness.plan.config import AXES
-from harness.publish import fastest, placements, saturation, scenarios, speeds, steady, tunings
+from harness.publish import constant, fastest, placements, saturation, scenarios, speeds, steady, tunings
 from harness.publish.numbers import stable
 from harness.publish.recorded import Planned, Record, Recorded, baseline_of, index, planned
 from harness.stats import accuracy as accuracies
@@ -25,6 +25,7 @@ COLUMNS: dict[str, str] = {
     **dict.fromkeys((*AXES, "status", "reason", "metric"), "string"),
     **dict.fromkeys(("value", "value_low", "value_high"), "Float64"),
     "rows": "Int64",
+    "beats_constant": "boolean",
     "baseline": "string",
     **dict.fromkeys(("difference", "difference_low", "difference_high", "agreement"), "Float64"),
     **dict.fromkeys(("broken", "fixed"), "Int64"),
@@ -162,7 +163,10 @@ def _accuracy(run: Recorded, cell: Planned, baseline: Planned | None, notes: lis
         notes.append(
             f"its {metric['name']} does not follow from its predictions ({interval.estimate:.6g}): no intervals"
         )
+    sane, why = constant.column(cell, row, mine["predictions"], references, run.datasets[mine["tokenised"]]["labels"])
+    row |= sane
     if baseline is None or baseline.digest == cell.digest or baseline.digest not in run.accuracy:
+        notes += why
         return row
     theirs = run.accuracy[baseline.digest]
     difference = estimate.Interval(metric["value"] - theirs["metric"]["value"])

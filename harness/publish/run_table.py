@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from harness.publish import scaling, scaling_picture, table_picture, tables
+from harness.publish import data_notes, scaling, scaling_picture, table_picture, tables
 from harness.publish.heading import Heading, heading
+from harness.publish.recorded import index
 from harness.publish.rows import rows
 from harness.results import store
 
@@ -22,11 +23,12 @@ class RunTable:
     heading: Heading
     scales: scaling.Scaling
     lower_is_better: frozenset[str]
+    data_notes: tuple[str, ...] = ()
 
     @property
     def beneath(self) -> list[str]:
         """The sentences on all comparison groups together."""
-        return list(scaling.sentences(self.scales))
+        return [*self.data_notes, *scaling.sentences(self.scales)]
 
     def show(self, console: Console) -> None:
         """Print the table in the console's width."""
@@ -64,6 +66,7 @@ def read(results: Path, run_file: Path) -> RunTable:
         rows=rows(lines, None if host is None else host["isa"]),
         heading=heading(lines, store.host_line(results, lines[0]["host"])),
         scales=scaling.scaling(lines),
+        data_notes=tuple(data_notes.sentences(index(lines))),
         lower_is_better=frozenset(
             line["metric"]["name"]
             for line in lines

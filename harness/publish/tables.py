@@ -18,7 +18,7 @@ from rich.text import Text
 
 from harness.errors import UserError
 from harness.plan.ceilings import CEILING, EMULATED
-from harness.publish import fastest, placements, scenarios, speeds, tunings
+from harness.publish import constant, fastest, placements, scenarios, speeds, tunings
 from harness.publish.columns import PERCENT, WIDE, fields, fit, lay_out
 from harness.publish.heading import Heading
 from harness.publish.numbers import decimals, ends, number
@@ -151,7 +151,7 @@ def parts(frame: pd.DataFrame, heading: Heading) -> Iterator[Part]:
             one = latency.iloc[0]
             title += f", latency at batch {one['latency_batch']:.0f}"
             title += f" of {one['sequence_length']:.0f} tokens" if pd.notna(one["sequence_length"]) else ""
-        title += placements.title(group)
+        title += placements.title(group) + constant.title(group)
         yield Part(title, group, [*_sentences(group, heading), *placements.sentences(group)])
 
 
@@ -198,6 +198,9 @@ def _sentences(group: pd.DataFrame, heading: Heading) -> Iterator[str]:
     if group["baseline"].isna().all():
         named = heading.baseline or "the suite names none"
         yield f"No one cell of this group is the baseline ({named}): no differences, no criterion, no speed-ups."
+        return
+    if (beaten := constant.sentence(group)) is not None:
+        yield beaten
         return
     ranked = group[group["speedup"].notna()].sort_values("speedup", ascending=False, kind="stable")
     allowed = group["criterion_allowed"].dropna()

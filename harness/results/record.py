@@ -67,9 +67,16 @@ def dataset(
     fingerprints: Mapping[str, str],
     labels: Sequence[str],
     references: Sequence[float],
+    max_length: int | None = None,
+    positions: int | None = None,
+    truncation: Mapping[str, Mapping[str, int]] | None = None,
+    leaked_rows_dropped: int | None = None,
 ) -> Record:
-    """Return the record of a task's tokenised data, which all cells of that task and tokenizer share."""
-    return _record("dataset", locals())
+    """Return the record of a task's tokenised data, which all cells of that task and tokenizer share.
+
+    What only texts have is left out of others: `max_length`, `positions`, `truncation`.
+    """
+    return _record("dataset", locals(), ("max_length", "positions", "truncation", "leaked_rows_dropped"))
 
 
 def prepared(
@@ -82,9 +89,13 @@ def prepared(
     reused: bool,
     stages: Sequence[Mapping[str, Any]],
     provenance: Mapping[str, Any],
+    label_matching: Mapping[str, Any] | None = None,
 ) -> Record:
-    """Return the record of a cell that has its artefact."""
-    return _record("prepared", locals())
+    """Return the record of a cell that has its artefact.
+
+    `label_matching` is there only where the model came with a head: how its outputs stand for the task's labels.
+    """
+    return _record("prepared", locals(), optional=("label_matching",))
 
 
 def trial(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from harness.backends.base import Backend, ExecutedPrecision, backend_class
 from harness.errors import StageError
-from harness.worker.rows import Rows, load_rows
+from harness.worker.rows import Rows, load_rows, origin
 from harness.worker.seeding import fix_threads
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     executed = backend.executed_precision(backend.inputs(rows.batch(batches[0])))
     prove(executed, cell)
     start = time.monotonic()
-    logits = all_logits(backend, rows, batches, report)
+    logits = all_logits(backend, rows, batches, report, lambda row: origin(tokenised, row))
     seconds = time.monotonic() - start
     predictions = predict(logits, rows, cell.task.kind)
     return {
@@ -80,10 +81,17 @@ def prove(executed: ExecutedPrecision, cell: Cell) -> None:
         raise StageError("error", f"{cell.key} claims bf16, but {counts}")
 
 
-def all_logits(backend: Backend, rows: Rows, batches: list[np.ndarray], report: Report) -> np.ndarray:
+def all_logits(
+    backend: Backend,
+    rows: Rows,
+    batches: list[np.ndarray],
+    report: Report,
+    called: Callable[[int], str] = "evaluation row {}".format,
+) -> np.ndarray:
     """Return float32 logits in row order, shape (rows, classes), from fixed batches.
 
-    The batches never vary, because dynamic per-tensor scales depend on which rows share a batch.
+    The batches never vary, because dynamic per-tensor scales depend on which rows share a batch. `called` names a row
+    in a message.
     """
     logits: np.ndarray | None = None
     done = 0
@@ -93,7 +101,7 @@ def all_logits(backend: Backend, rows: Rows, batches: list[np.ndarray], report: 
             raise StageError("error", f"the backend gave logits of shape {part.shape} for {len(indices)} rows")
         if not np.isfinite(part).all():
             bad = int(indices[np.flatnonzero(~np.isfinite(part).all(axis=1))[0]])
-            raise StageError("nan", f"logits of evaluation row {bad} are not finite")
+            raise StageError("nan", f"logits of {called(bad)} are not finite")
         if logits is None:
             logits = np.empty((len(rows), part.shape[1]), np.float32)
         logits[indices] = part

@@ -21,6 +21,7 @@ import numpy as np
 
 from harness.backends.base import Backend, backend_class
 from harness.errors import StageError
+from harness.models.limits import require_positions
 from harness.worker import control, memory, ring, steady, stopwatch, system
 from harness.worker.imports import ImportClock
 from harness.worker.ring import Turns
@@ -130,10 +131,17 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
 
 
 def padded_length(cell: Cell, tokenised: Path) -> int | None:
-    """Return the tokens that each row is padded or cut to; None for images, and where rows keep their lengths."""
-    length = facts(tokenised)["max_length"]
+    """Return the tokens that each row is padded or cut to; None for images, and where rows keep their lengths.
+
+    Raises
+    ------
+    StageError : ``bad_config`` where that is more than the model has positions for.
+    """
+    known = facts(tokenised)
+    length = known["max_length"]
     if length is None or cell.protocol.lengths == "real":
         return None
+    require_positions(cell.protocol.sequence_length, known.get("positions"), cell.model.name)
     return cell.protocol.sequence_length or length
 
 

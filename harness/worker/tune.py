@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.backends.base import ToTune, backend_class
 from harness.errors import FAILURE_KINDS, StageError
+from harness.models.limits import require_positions
 from harness.tuning.criterion import Bound, Criterion
 from harness.tuning.errors import TuningError
 from harness.tuning.history import History, Trial
@@ -125,8 +126,10 @@ def as_values(trial: Trial, history: History, cell: Cell, *, reused: bool) -> di
 
 def _timed(tokenised: Path, cell: Cell, train: Rows) -> dict[str, np.ndarray]:
     """Return a batch of the size and length that the table's latency is of."""
-    length = facts(tokenised)["max_length"]
+    known = facts(tokenised)
+    length = known["max_length"]
     if length is not None:  # images have none
+        require_positions(cell.protocol.sequence_length, known.get("positions"), cell.model.name)
         length = cell.protocol.sequence_length or length
     return choose(train, cell.protocol.latency_batch_size, length, cell.protocol.seed, block=0)[0]
 
