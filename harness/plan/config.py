@@ -238,6 +238,7 @@ class ProtocolConfig:
     blocks: int = 5
     target_half_width: float | None = None  # of a speed-up's interval, as a share of it; further blocks seek it
     budget_seconds: float | None = None  # that all further blocks of a run may take
+    replacement_blocks: int = 2  # a cell is measured in at most so many further blocks in the place of disturbed ones
     latency_batch_size: int = 1
     throughput_batch_size: int = 8
     sequence_length: int | None = None  # tokens, padded; None: the task's max_length

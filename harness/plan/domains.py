@@ -62,6 +62,7 @@ RANGES: dict[str, tuple[float, float | None]] = {
     "ProtocolConfig.blocks": (1, None),
     "ProtocolConfig.target_half_width": (1e-4, 1.0),
     "ProtocolConfig.budget_seconds": (1.0, None),
+    "ProtocolConfig.replacement_blocks": (0, None),
     "ProtocolConfig.latency_batch_size": (1, None),
     "ProtocolConfig.throughput_batch_size": (1, None),
     "ProtocolConfig.sequence_length": (2, None),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.publish import placements, scenarios, tunings
+from harness.publish import disturbances, placements, scenarios, tunings
 from harness.publish.numbers import NOTHING, decimals, ends, is_known, number, p_value, share
 
 Row = Mapping[str, Any]
@@ -180,7 +180,7 @@ def fields(group: pd.DataFrame, footnotes: Mapping[str, int]) -> dict[str, Field
         "lowered_ops": Field("executed", _lowered_ops),
         "float_ops": Field("ops", lambda row: number(row["fp32_ops"], 0, " fp32")),
         "blocks": Field("blocks", _blocks),
-        **{name: Field(*words) for name, words in (scenarios.texts(group) | tunings.texts(group)).items()},
+        **{name: Field(*words) for of in (scenarios, tunings) for name, words in of.texts(group).items()},
     }
 
 
@@ -252,7 +252,8 @@ def _blocks(row: Row) -> str:
     if not is_known(row["blocks_wanted"]):
         return NOTHING
     extra = row["blocks"] - row["blocks_wanted"]
-    return f"{row['blocks_wanted']:.0f}+{extra:.0f}" if extra > 0 else f"{row['blocks']:.0f}/{row['blocks_wanted']:.0f}"
+    wanted = f"{row['blocks_wanted']:.0f}"
+    return (f"{wanted}+{extra:.0f}" if extra > 0 else f"{row['blocks']:.0f}/{wanted}") + disturbances.beside(row)
 
 
 def _first(values: pd.Series, default: Any) -> Any:

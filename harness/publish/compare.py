@@ -156,9 +156,9 @@ def _across_hosts(cells: Sequence[Cell], runs: Sequence[Run], rule: Rule) -> lis
 
 
 def _speedup(row: pd.Series) -> Ratio | None:
-    """Return a table's speed-up as a ratio; its standard error follows from its t interval."""
+    """Return a table's speed-up as a ratio, its standard error from its t interval; None on a disturbed host."""
     pairs = row["speedup_pairs"]
-    if not (pairs >= 2 and row["speedup_low"] > 0):
+    if row["status"] == "disturbed" or not (pairs >= 2 and row["speedup_low"] > 0):
         return None
     mean = math.log(row["speedup"])
     reach = (math.log(row["speedup_high"]) - math.log(row["speedup_low"])) / 2

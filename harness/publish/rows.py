@@ -15,7 +15,7 @@ import pandas as pd
 from harness.errors import UserError
 from harness.plan import ceilings, emulation
 from harness.plan.config import AXES
-from harness.publish import placements, saturation, scenarios, tunings
+from harness.publish import disturbances, placements, saturation, scenarios, tunings
 from harness.publish.numbers import stable
 from harness.publish.recorded import Planned, Record, Recorded, baseline_of, index, planned
 from harness.results import timings
@@ -45,6 +45,7 @@ COLUMNS: dict[str, str] = {
     **dict.fromkeys(("int8_ops", "bf16_ops", "fp32_ops"), "Int64"),
     "ops_source": "string",
     **dict.fromkeys(("blocks", "blocks_wanted"), "Int64"),
+    **disturbances.COLUMNS,
     **dict.fromkeys(("artefact", "environment", "environment_lock", "cell_key", "cell_digest", "run"), "string"),
 }
 
@@ -122,11 +123,14 @@ def _row(run: Recorded, cell: Planned, baseline: Planned | None, isa: Collection
         entry = {"key": cell.key, "digest": cell.digest, "labels": list(cell.labels.values()), **cell.configs}
         saturates = saturation.note(entry, isa, run.prepared.get(cell.digest, {}).get("provenance", {}))
         notes += [saturates] if saturates else []
+    counted = disturbances.counted(run, cell, baseline)
     if is_timed:
-        row |= _speed(run, cell, baseline)
+        row |= _speed(counted, cell, baseline) | disturbances.columns(run, cell, baseline)
         row |= placements.columns([*run.invocations[cell.digest].values()])
     if cell.digest in run.scenarios:
-        row |= scenarios.columns(run.scenarios[cell.digest], protocol["confidence"])
+        quiet, busy = disturbances.scenarios(run, cell)
+        row |= scenarios.columns(quiet, protocol["confidence"])
+        notes += busy
     if cell.digest in run.trials:
         row |= tunings.columns(run.trials[cell.digest], run.prepared.get(cell.digest), row.get("rows"))
     for one in run.failed_scenarios.get(cell.digest, ()):
@@ -137,9 +141,11 @@ def _row(run: Recorded, cell: Planned, baseline: Planned | None, isa: Collection
         evaluated=cell.digest in run.accuracy,
         invocations=len(run.invocations[cell.digest]),
         blocks=blocks,
-        steady=_steady(run.invocations[cell.digest].values()),
+        steady=_steady(counted.invocations[cell.digest].values()),
         criterion=row.get("criterion"),
+        disturbed=row.get("blocks_disturbed", 0),
     )
+    notes = [*(disturbances.took(row) if status.name == "disturbed" else ()), *notes]
     row |= {"status": status.name, "reason": "; ".join(filter(None, (status.reason, *notes))) or None}
     return row
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from harness.publish import disturbances
 from harness.publish.numbers import decimals, ends, number
 from harness.publish.recorded import Planned, Record, Recorded, index, planned
 from harness.publish.scenarios import layout_rates
@@ -126,7 +127,7 @@ def _name(cell: Planned, cells: Sequence[Planned]) -> str:
 
 
 def _latency(run: Recorded, cell: Planned) -> Point | None:
-    invocations = run.invocations[cell.digest].values()
+    invocations = run.host.counted(run.invocations[cell.digest].values())
     found = [(one, series_of(one, "latency")) for one in invocations]
     levels = [estimate.percentiles(series["latency_ns"])[0] / 1e6 for _, series in found if series is not None]
     interval = estimate.over_invocations(levels, cell.configs["protocol"]["confidence"]) if levels else None
@@ -135,7 +136,8 @@ def _latency(run: Recorded, cell: Planned) -> Point | None:
 
 
 def _layouts(run: Recorded, cell: Planned) -> Iterator[Point]:
-    for (instances, cores), values in layout_rates(run.scenarios.get(cell.digest, ())).items():
+    found, busy = disturbances.scenarios(run, cell)
+    for (instances, cores), values in layout_rates([] if busy else found).items():
         interval = estimate.over_invocations(values, cell.configs["protocol"]["confidence"])
         if interval is not None:
             yield Point(instances * cores, instances, interval)

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from harness.errors import UserError
 from harness.plan.ceilings import CEILING, EMULATED
-from harness.publish import placements, scenarios, tunings
+from harness.publish import disturbances, placements, scenarios, tunings
 from harness.publish.columns import PERCENT, WIDE, fields, fit, lay_out
 from harness.publish.heading import Heading
 from harness.publish.numbers import decimals, ends, is_known, number
@@ -192,6 +192,7 @@ def legend(frame: pd.DataFrame) -> Iterator[str]:
     yield from scenarios.legend(frame)
     yield from tunings.legend(frame)
     yield from placements.legend(frame)
+    yield from disturbances.legend(frame)
     iterations = frame["iterations"].min()
     if iterations < _ITERATIONS_FOR_P99:
         yield f"p99 of as few as {iterations:.0f} samples an invocation is near the slowest of them, not a tail."
@@ -215,11 +216,16 @@ def _sentences(group: pd.DataFrame, heading: Heading) -> Iterator[str]:
     faster = ranked["speedup"] > 1
     undecided = ranked[usable & faster & (ranked["criterion"] == "undecided")]
     unstable = ranked[faster & (ranked["status"] == "unstable")]
-    if len(met):
+    disturbed = ranked[~is_baseline & (ranked["status"] == "disturbed")]
+    if (is_baseline & (ranked["status"] == "disturbed")).any():
+        yield "No cell is called the fastest: the baseline was measured on a host that was busy with something else."
+    elif len(met):
         yield _fastest(met, loss)
     if len(undecided):
         rows = group["rows"].dropna().iloc[0]
         yield f"Undecided on {rows:.0f} rows, so not counted, fastest first: {_with_speeds(undecided)}."
+    if len(disturbed):
+        yield f"Measured on a busy host, so not counted, fastest first: {_with_speeds(disturbed)}."
     if len(unstable):
         yield f"Timed without a steady state, so not counted, fastest first: {_with_speeds(unstable)}."
 
@@ -272,7 +278,7 @@ def _styled(lines: Sequence[str]) -> Text:
 
 def _colour(line: str) -> str:
     word = line.split(" [")[0]
-    red = word in ("inaccurate", "unstable", "oom", "timeout", "failed") or word.startswith("failed(")
+    red = word in ("inaccurate", "disturbed", "unstable", "oom", "timeout", "failed") or word.startswith("failed(")
     return "red" if red else _COLOURS.get(word, "")
 
 

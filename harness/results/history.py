@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from harness.errors import UserError, nearest
 from harness.plan.cell import digest
 from harness.plan.config import AXES
-from harness.results import cells, store
+from harness.results import cells, disturbances, store
 from harness.results.record import Record
 
 #: Facts of a host that tell it from another machine; see :func:`harness.execute.host.fingerprint`.
@@ -45,7 +45,8 @@ class Point:
 
     `locks` maps the environments that the cell needs, its backend's first, to the hashes of their locks. `latency_ns`
     is the median of each invocation's iterations, `rows_per_second` that of its throughput; `gemm_ns` and `stream_ns`
-    are medians of the control. Invocations without a value are left out; `unsteady` counts those never flat.
+    are medians of the control. Invocations without a value, or on a disturbed host, are left out; `unsteady` counts
+    those never flat.
     """
 
     run: str
@@ -129,16 +130,23 @@ def _points(lines: Sequence[Record], wanted: str | None) -> Iterator[tuple[Mappi
     entries = header["cells"] if wanted is None else cells.meant(header["cells"], wanted)
     datasets = {line["tokenised"]: line for line in lines if line["type"] == "dataset"}
     by_cell: dict[str, list[Record]] = {}
+    host = disturbances.of_run(header, [line for line in lines if line["type"] == "invocation"])
     for line in lines:
         if line["type"] in ("accuracy", "invocation"):
             by_cell.setdefault(line["cell_digest"], []).append(line)
     for entry in entries:
         own = by_cell.get(entry["digest"], [])
         if own:
-            yield entry, _point(header, entry, own, datasets)
+            yield entry, _point(header, entry, own, datasets, host)
 
 
-def _point(header: Record, entry: Mapping[str, Any], own: Sequence[Record], datasets: Mapping[str, Record]) -> Point:
+def _point(
+    header: Record,
+    entry: Mapping[str, Any],
+    own: Sequence[Record],
+    datasets: Mapping[str, Record],
+    host: disturbances.HostStates,
+) -> Point:
     configs = cells.configs(header, entry)
     needed = (configs["backend"]["environment"], configs["model"]["environment"])
     point = Point(
@@ -150,7 +158,7 @@ def _point(header: Record, entry: Mapping[str, Any], own: Sequence[Record], data
         locks={name: header["environments"][name] for name in needed if name in header["environments"]},
         configs={axis: configs[axis] for axis in AXES},
     )
-    measured = [line for line in own if line["type"] == "invocation"]
+    measured = host.counted(line for line in own if line["type"] == "invocation")
     accuracy = next((line for line in reversed(own) if line["type"] == "accuracy"), None)
     return dataclasses.replace(
         point,

@@ -150,12 +150,14 @@ def invocation(
     timer_ns: float,
     ring: Sequence[int] | None = None,
     placement: Mapping[str, Any] | None = None,
+    replacement: bool | None = None,
 ) -> Record:
     """Return the record of one fresh process that loaded an artefact and measured it, with its raw samples.
 
-    `ring` holds the `order` of each invocation of the run that was timed in turns with this one, its own among them.
+    `ring` holds the `order` of each invocation of the run that was timed in turns with this one, its own among them;
+    `replacement` is there only where its block was measured in the place of a disturbed one.
     """
-    return _record("invocation", locals(), optional=("ring", "placement"))
+    return _record("invocation", locals(), optional=("ring", "placement", "replacement"))
 
 
 def scenario(

@@ -11,6 +11,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from harness.plan.config import FAILED_INVOCATIONS
+from harness.stats.disturbance import is_majority
 from harness.stats.estimate import Ratio
 
 #: Standard errors of log-ratios below this are rounding, not spread.
@@ -19,7 +20,9 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Status:
-    """A cell's status: ok, inaccurate, unstable, unsupported, excluded, failed(kind), oom, timeout or pending."""
+    """A cell's status: ok, or one of inaccurate, disturbed, unstable, unsupported, excluded, failed(kind), oom, timeout
+    and pending.
+    """
 
     name: str
     reason: str = ""
@@ -48,6 +51,7 @@ def cell_status(
     blocks: int,
     steady: Mapping[str, Sequence[bool]],
     criterion: str | None,
+    disturbed: int = 0,
 ) -> Status:
     """Return the status of a cell that is to be run.
 
@@ -59,6 +63,7 @@ def cell_status(
     invocations : how many went well, of the `blocks` that the protocol wants or, with a budget, of more.
     steady : role of a series -> whether it became flat, one value an invocation.
     criterion : met, failed or undecided against the baseline; None where there is no comparison.
+    disturbed : how many of the invocations were measured, or their baselines, while the host was busy or slow.
     """
     invoked = [failure for failure in failures if failure.block is not None]
     ending = next((failure for failure in failures if failure.block is None), None)
@@ -71,6 +76,9 @@ def cell_status(
         return Status("pending", left if evaluated else "not prepared and evaluated yet")
     if criterion == "failed":
         return Status("inaccurate", "the whole interval of its difference to the baseline is beyond the criterion")
+    if is_majority(disturbed, invocations):
+        where = f"{disturbed} of {invocations} blocks"
+        return Status("disturbed", f"the host was slow or busy with something else in {where}")
     for role, flat in steady.items():
         unsteady = sum(not one for one in flat)
         if 2 * unsteady > len(flat):
