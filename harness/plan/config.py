@@ -253,7 +253,7 @@ class ProtocolConfig:
     confidence: float = 0.95
     time_limit_seconds: int = 1800
     memory_limit_bytes: int | None = None  # None: 90 % of what the host allows
-    omp_wait_policy: str = "PASSIVE"
+    omp_wait_policy: str = "PASSIVE"  # or ACTIVE; default: not set, so that each runtime waits as it does by itself
     in_turns: int = 1  # so many of a block's cells are loaded at the same time, and timed in turns
     huge_pages: bool = False  # of malloc, for what is timed: where small pages lie differs from process to process
     seed: int = 0

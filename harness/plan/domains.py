@@ -33,7 +33,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "ApproachConfig.method": ("none", "cast", "dynamic", "static", "weight_only", "qat"),
     "HostConfig.isa": ("native", *ISA_CEILINGS),
     "HostConfig.emulated": EMULATED_CPUS,
-    "ProtocolConfig.omp_wait_policy": ("PASSIVE", "ACTIVE"),
+    "ProtocolConfig.omp_wait_policy": ("PASSIVE", "ACTIVE", "default"),
     "ProtocolConfig.lengths": ("padded", "real"),
     "ProtocolConfig.scenarios": SCENARIOS,
 }

@@ -18,6 +18,7 @@ from scipy import stats
 
 from harness.errors import UserError
 from harness.plan.config import AXES
+from harness.publish import conditions
 from harness.publish import rows as run_rows
 from harness.publish.compare_records import Cell, Run, matched, mode_of, references_of, subject_of
 from harness.stats import accuracy as accuracies
@@ -67,6 +68,19 @@ class Comparison:
     rows: pd.DataFrame
     pairs: Mapping[tuple[str, str], tuple[list[float], list[float]]]
     unmatched: tuple[str, ...]
+
+    @property
+    def conditions(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Under which conditions the cells in common were measured, in either run."""
+        cells, _ = matched(*self.runs)
+        first, second = (
+            [
+                conditions.columns([*run.invocations[cell.digests[side]].values()], cell.protocols[side])
+                for cell in cells
+            ]
+            for side, run in enumerate(self.runs)
+        )
+        return first, second
 
     @property
     def is_regression(self) -> bool:

@@ -15,7 +15,7 @@ import pandas as pd
 from harness.errors import UserError
 from harness.plan import ceilings, emulation
 from harness.plan.config import AXES
-from harness.publish import disturbances, placements, saturation, scenarios, tunings
+from harness.publish import conditions, disturbances, placements, saturation, scenarios, tunings
 from harness.publish.numbers import stable
 from harness.publish.recorded import Planned, Record, Recorded, baseline_of, index, planned
 from harness.results import timings
@@ -46,6 +46,7 @@ COLUMNS: dict[str, str] = {
     "ops_source": "string",
     **dict.fromkeys(("blocks", "blocks_wanted"), "Int64"),
     **disturbances.COLUMNS,
+    **conditions.COLUMNS,
     **dict.fromkeys(("artefact", "environment", "environment_lock", "cell_key", "cell_digest", "run"), "string"),
 }
 
@@ -126,7 +127,9 @@ def _row(run: Recorded, cell: Planned, baseline: Planned | None, isa: Collection
     counted = disturbances.counted(run, cell, baseline)
     if is_timed:
         row |= _speed(counted, cell, baseline) | disturbances.columns(run, cell, baseline)
-        row |= placements.columns([*run.invocations[cell.digest].values()])
+        measured = [*run.invocations[cell.digest].values()]
+        row |= placements.columns(measured) | conditions.columns(measured, protocol)
+        notes += conditions.mixed(measured)
     if cell.digest in run.scenarios:
         quiet, busy = disturbances.scenarios(run, cell)
         row |= scenarios.columns(quiet, protocol["confidence"])

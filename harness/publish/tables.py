@@ -52,7 +52,8 @@ def show(frame: pd.DataFrame, heading: Heading, console: Console, beneath: Seque
     beneath : sentences on all groups together.
     """
     # Text is never read as markup: a label may hold square brackets.
-    for line in (f"{heading.suite}, run {heading.run}", f"{heading.host}; {heading.blocks}"):
+    above = (f"{heading.suite}, run {heading.run}", f"{heading.host}; {heading.blocks}", heading.conditions)
+    for line in filter(None, above):
         _print(console, line)
     footnotes = _footnotes(frame)
     for part in parts(frame, heading):
@@ -121,7 +122,8 @@ def write_csv_and_markdown(frame: pd.DataFrame, text: str, folder: Path, name: s
 def markdown(frame: pd.DataFrame, heading: Heading, beneath: Sequence[str] = ()) -> str:
     """Return the table of a run as Markdown, with the sentences `beneath` below its groups."""
     footnotes = _footnotes(frame)
-    lines = [escaped(f"{heading.suite}, run {heading.run}; {heading.host}; {heading.blocks}"), ""]
+    above = (f"{heading.suite}, run {heading.run}", heading.host, heading.blocks, heading.conditions)
+    lines = [escaped("; ".join(filter(None, above))), ""]
     for part in parts(frame, heading):
         block = lay_out(WIDE, fields(part.rows, footnotes), part.rows)
         headings = [escaped(" ".join(heading)) for heading in block.headings]
