@@ -204,6 +204,7 @@ class HostConfig:
     sockets: int | None = None  # the cores of so many sockets, and memory on all their nodes
     whole: bool = False  # all allowed physical cores
     emulated: str | None = None  # None: this host's own CPU
+    price_per_hour: float | None = None  # of what a cell is given of this host, in any currency
 
 
 #: What a scenario asks of a model, in the words of MLPerf Inference (V. J. Reddi et al., ISCA 2020).

@@ -59,6 +59,7 @@ RANGES: dict[str, tuple[float, float | None]] = {
     "HostConfig.cores": (0, None),
     "HostConfig.numa_node": (0, None),
     "HostConfig.sockets": (1, None),
+    "HostConfig.price_per_hour": (0.0, None),
     "ProtocolConfig.blocks": (1, None),
     "ProtocolConfig.target_half_width": (1e-4, 1.0),
     "ProtocolConfig.budget_seconds": (1.0, None),

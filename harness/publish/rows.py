@@ -15,7 +15,7 @@ import pandas as pd
 from harness.errors import UserError
 from harness.plan import ceilings, emulation
 from harness.plan.config import AXES
-from harness.publish import conditions, disturbances, placements, saturation, scenarios, tunings
+from harness.publish import conditions, costs, disturbances, placements, saturation, scenarios, tunings
 from harness.publish.numbers import stable
 from harness.publish.recorded import Planned, Record, Recorded, baseline_of, index, planned
 from harness.results import timings
@@ -47,6 +47,7 @@ COLUMNS: dict[str, str] = {
     **dict.fromkeys(("blocks", "blocks_wanted"), "Int64"),
     **disturbances.COLUMNS,
     **conditions.COLUMNS,
+    **costs.COLUMNS,
     **dict.fromkeys(("artefact", "environment", "environment_lock", "cell_key", "cell_digest", "run"), "string"),
 }
 
@@ -73,7 +74,8 @@ def rows(records: Iterable[Record], isa: Collection[str] | None = None) -> pd.Da
     found += [_left_out(run.header, entry) for entry in run.header["excluded"]]
     more = scenarios.COLUMNS if run.scenarios or run.failed_scenarios else {}
     more = {**more, **(tunings.COLUMNS if run.trials else {})}
-    for optional in (placements.COLUMNS, placements.TILE_COLUMNS):
+    told = [{name: kind} for name, kind in costs.OPTIONAL_COLUMNS.items()]
+    for optional in (*told, placements.COLUMNS, placements.TILE_COLUMNS):
         more |= optional if any(name in row for row in found for name in optional) else {}
     return as_frame(found, {**COLUMNS, **more})
 
@@ -130,6 +132,7 @@ def _row(run: Recorded, cell: Planned, baseline: Planned | None, isa: Collection
         measured = [*run.invocations[cell.digest].values()]
         row |= placements.columns(measured) | conditions.columns(measured, protocol)
         notes += conditions.mixed(measured)
+        row |= costs.columns(run.prepared.get(cell.digest), measured, row.get("throughput_per_s"), host)
     if cell.digest in run.scenarios:
         quiet, busy = disturbances.scenarios(run, cell)
         row |= scenarios.columns(quiet, protocol["confidence"])

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from harness.errors import UserError
 from harness.plan.ceilings import CEILING, EMULATED
-from harness.publish import disturbances, placements, scenarios, tunings
+from harness.publish import costs, disturbances, placements, scenarios, tunings
 from harness.publish.columns import PERCENT, WIDE, fields, fit, lay_out
 from harness.publish.heading import Heading
 from harness.publish.numbers import decimals, ends, is_known, number
@@ -92,6 +92,7 @@ def write(frame: pd.DataFrame, folder: Path, heading: Heading, beneath: Sequence
     UserError : the folder cannot be written.
     """
     optional = {**scenarios.COLUMNS, **tunings.COLUMNS, **placements.COLUMNS, **placements.TILE_COLUMNS}
+    optional |= costs.OPTIONAL_COLUMNS
     typed = frame.astype({**COLUMNS, **{name: kind for name, kind in optional.items() if name in frame}})
     paths = write_csv_and_markdown(typed, markdown(frame, heading, beneath), folder, heading.run, "the tables")
     paths.append(folder / f"{heading.run}.parquet")
@@ -195,6 +196,7 @@ def legend(frame: pd.DataFrame) -> Iterator[str]:
     yield from tunings.legend(frame)
     yield from placements.legend(frame)
     yield from disturbances.legend(frame)
+    yield from costs.legend(frame)
     iterations = frame["iterations"].min()
     if iterations < _ITERATIONS_FOR_P99:
         yield f"p99 of as few as {iterations:.0f} samples an invocation is near the slowest of them, not a tail."
