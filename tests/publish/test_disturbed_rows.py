@@ -7,6 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
+from harness.plan.config import ProtocolConfig
 from harness.plan.suite import Gate
 from harness.publish import scaling, tables
 from harness.publish.compare import _speedup
@@ -23,7 +24,7 @@ QUIET, BUSY = (15.0, 8.0), (60.0, 11.0)
 
 def sampled(busy, *, cell_only=(), blocks=4, **fields) -> SampleRun:
     """Return a run in which others took 69 % of the cores in some blocks; in `cell_only` the baseline was spared."""
-    run = SampleRun()
+    run = SampleRun(protocol=ProtocolConfig(name="quick", blocks=4, criterion=0.05))
     for place, name in enumerate(("fp32", "ptq_static")):
         cell = run.cell(name)
         run.prepared(cell)
