@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.publish import placements, scenarios, tunings
+from harness.publish import costs, disturbances, placements, scenarios, tunings
 from harness.publish.numbers import NOTHING, decimals, ends, is_known, number, p_value, share
 
 Row = Mapping[str, Any]
@@ -54,6 +54,9 @@ class Block:
         return sum(widths) + _GAP * (len(self.columns) - 1)
 
 
+#: The priority of what a cell costs beside its latency: it goes before a line is folded.
+_COSTS = 2
+
 #: Everything on one line a cell.
 WIDE = (
     Column((("approach",),), 20, True),
@@ -82,6 +85,7 @@ WIDE = (
     Column((("memory",),), 4),
     Column((("lowered_ops", "float_ops"),), 11),
     Column((("blocks",),), 3),
+    *(Column(((name,),), _COSTS) for name in (*costs.COLUMNS, *costs.OPTIONAL_COLUMNS)),
 )
 
 #: The same in two lines a cell, for terminals that are not so wide.
@@ -102,6 +106,9 @@ FOLDED = (
     Column((("single_stream",), ()), 14),
     Column((("size",), ("memory",)), 10),
     Column((("lowered_ops",), ("float_ops",)), 11),
+    Column((("load_seconds",), ("first_ms",)), 3),
+    Column((("quantize_seconds",), ("cpu_seconds",)), 2),
+    Column((("energy_mj",), ("cost_per_million",)), 2),
 )
 
 
@@ -185,7 +192,7 @@ def fields(group: pd.DataFrame, footnotes: Mapping[str, int]) -> dict[str, Field
         "lowered_ops": Field("executed", _lowered_ops),
         "float_ops": Field("ops", lambda row: number(row["fp32_ops"], 0, " fp32")),
         "blocks": Field("blocks", _blocks),
-        **{name: Field(*words) for name, words in (scenarios.texts(group) | tunings.texts(group)).items()},
+        **{name: Field(*words) for of in (scenarios, tunings, costs) for name, words in of.texts(group).items()},
     }
 
 
@@ -195,9 +202,10 @@ def fit(group: pd.DataFrame, footnotes: Mapping[str, int], width: int) -> Block:
     Numbers are never cut: below the width of the most important columns the table is wider than asked.
     """
     known = fields(group, footnotes)
-    block = lay_out(WIDE, known, group)
-    if block.width <= width:
-        return block
+    for wide in (WIDE, tuple(column for column in WIDE if column.priority > _COSTS)):
+        block = lay_out(wide, known, group)
+        if block.width <= width:
+            return block
     columns = FOLDED
     block = lay_out(columns, known, group)
     while block.width > width and len(columns) > 2:
@@ -257,7 +265,8 @@ def _blocks(row: Row) -> str:
     if not is_known(row["blocks_wanted"]):
         return NOTHING
     extra = row["blocks"] - row["blocks_wanted"]
-    return f"{row['blocks_wanted']:.0f}+{extra:.0f}" if extra > 0 else f"{row['blocks']:.0f}/{row['blocks_wanted']:.0f}"
+    wanted = f"{row['blocks_wanted']:.0f}"
+    return (f"{wanted}+{extra:.0f}" if extra > 0 else f"{row['blocks']:.0f}/{wanted}") + disturbances.beside(row)
 
 
 def _first(values: pd.Series, default: Any) -> Any:

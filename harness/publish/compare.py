@@ -17,6 +17,7 @@ from scipy import stats
 
 from harness.errors import UserError
 from harness.plan.config import AXES
+from harness.publish import conditions
 from harness.publish import rows as run_rows
 from harness.publish.compare_records import Cell, Run, matched, mode_of, references_of, subject_of
 from harness.stats import accuracy as accuracies
@@ -66,6 +67,19 @@ class Comparison:
     rows: pd.DataFrame
     pairs: Mapping[tuple[str, str], tuple[list[float], list[float]]]
     unmatched: tuple[str, ...]
+
+    @property
+    def conditions(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Under which conditions the cells in common were measured, in either run."""
+        cells, _ = matched(*self.runs)
+        first, second = (
+            [
+                conditions.columns([*run.invocations[cell.digests[side]].values()], cell.protocols[side])
+                for cell in cells
+            ]
+            for side, run in enumerate(self.runs)
+        )
+        return first, second
 
     @property
     def is_regression(self) -> bool:
@@ -162,9 +176,9 @@ def _across_hosts(cells: Sequence[Cell], runs: Sequence[Run], rule: Rule) -> lis
 
 
 def _speedup(row: pd.Series) -> Ratio | None:
-    """Return a table's speed-up as a ratio; its standard error follows from its t interval."""
+    """Return a table's speed-up as a ratio, its standard error from its t interval; None on a disturbed host."""
     pairs = row["speedup_pairs"]
-    if not (pairs >= 2 and row["speedup_low"] > 0):
+    if row["status"] == "disturbed" or not (pairs >= 2 and row["speedup_low"] > 0):
         return None
     mean = math.log(row["speedup"])
     reach = (math.log(row["speedup_high"]) - math.log(row["speedup_low"])) / 2

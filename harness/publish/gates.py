@@ -45,7 +45,7 @@ def judge(gates: Sequence[Gate], rows: pd.DataFrame, isa: Iterable[str]) -> list
 
     A number with an interval fails a bound only when the whole interval is on the wrong side, and meets it when the
     whole interval is on the right side; in between it is undecided, because another run could say otherwise. A gate on
-    anything that is timed does not mean rows of an emulated CPU.
+    anything that is timed is undecided on a disturbed host, and does not mean rows of an emulated CPU.
 
     Parameters
     ----------
@@ -96,6 +96,8 @@ def _hold(row: pd.Series, column: str, expression: str, gate: str) -> str:
     if column not in row.index:
         raise UserError(f"gate {gate}: no column '{column}'{nearest(column, row.index)}")
     compare, bound = _OPERATORS[parsed[1]], parsed[2].strip()
+    if row["status"] == "disturbed" and _TIMED.match(column):
+        return "undecided"
     value = row[column]
     if value is None or value != value:
         return "failed"

@@ -14,7 +14,19 @@ import pandas as pd
 from harness.errors import UserError
 from harness.plan import ceilings, emulation
 from harness.plan.config import AXES
-from harness.publish import constant, fastest, placements, saturation, scenarios, speeds, steady, tunings
+from harness.publish import (
+    conditions,
+    constant,
+    costs,
+    disturbances,
+    fastest,
+    placements,
+    saturation,
+    scenarios,
+    speeds,
+    steady,
+    tunings,
+)
 from harness.publish.numbers import stable
 from harness.publish.recorded import Planned, Record, Recorded, baseline_of, index, planned
 from harness.stats import accuracy as accuracies
@@ -44,6 +56,9 @@ COLUMNS: dict[str, str] = {
     **dict.fromkeys(("int8_ops", "bf16_ops", "fp32_ops"), "Int64"),
     "ops_source": "string",
     **dict.fromkeys(("blocks", "blocks_wanted"), "Int64"),
+    **disturbances.COLUMNS,
+    **conditions.COLUMNS,
+    **costs.COLUMNS,
     **dict.fromkeys(("artefact", "environment", "environment_lock", "cell_key", "cell_digest", "run"), "string"),
 }
 
@@ -66,12 +81,14 @@ def rows(records: Iterable[Record], isa: Collection[str] | None = None) -> pd.Da
     """
     run = index(records)
     cells = planned(run.header)
-    found = [_row(run, cell, baseline_of(run.header, cell, cells), isa) for cell in cells]
-    fastest.mark(run, cells, found)
+    quiet = disturbances.counted(run)
+    found = [_row(run, quiet, cell, baseline_of(run.header, cell, cells), isa) for cell in cells]
+    fastest.mark(quiet, cells, found)
     found += [_left_out(run.header, entry) for entry in run.header["excluded"]]
     more = scenarios.COLUMNS if run.scenarios or run.failed_scenarios else {}
     more = {**more, **(tunings.COLUMNS if run.trials else {})}
-    for optional in (placements.COLUMNS, placements.TILE_COLUMNS):
+    told = [{name: kind} for name, kind in costs.OPTIONAL_COLUMNS.items()]
+    for optional in (*told, placements.COLUMNS, placements.TILE_COLUMNS):
         more |= optional if any(name in row for row in found for name in optional) else {}
     return as_frame(found, {**COLUMNS, **more})
 
@@ -93,7 +110,10 @@ def _left_out(header: Record, entry: Record) -> dict[str, Any]:
     return {**labels, "status": status.name, "reason": status.reason, "cell_key": entry["key"], "run": header["run"]}
 
 
-def _row(run: Recorded, cell: Planned, baseline: Planned | None, isa: Collection[str] | None = None) -> dict[str, Any]:
+def _row(
+    run: Recorded, quiet: Recorded, cell: Planned, baseline: Planned | None, isa: Collection[str] | None = None
+) -> dict[str, Any]:
+    """Return a cell's row; `quiet` holds of the run's invocations those that figures are made of."""
     backend, protocol = cell.configs["backend"], cell.configs["protocol"]
     host, is_timed = cell.configs["host"], emulation.is_timed(cell.configs["host"])
     blocks = protocol["blocks"] if is_timed else 0
@@ -123,10 +143,15 @@ def _row(run: Recorded, cell: Planned, baseline: Planned | None, isa: Collection
         saturates = saturation.note(entry, isa, run.prepared.get(cell.digest, {}).get("provenance", {}))
         notes += [saturates] if saturates else []
     if is_timed:
-        row |= speeds.columns(run, cell, baseline, notes)
-        row |= placements.columns([*run.invocations[cell.digest].values()])
+        row |= speeds.columns(quiet, cell, baseline, notes) | disturbances.columns(run, cell, baseline)
+        measured = [*run.invocations[cell.digest].values()]
+        row |= placements.columns(measured) | conditions.columns(measured, protocol)
+        notes += conditions.mixed(measured)
+        row |= costs.columns(run.prepared.get(cell.digest), measured, row.get("throughput_per_s"), host)
     if cell.digest in run.scenarios:
-        row |= scenarios.columns(run.scenarios[cell.digest], protocol["confidence"])
+        undisturbed, busy = disturbances.scenarios(run, cell)
+        row |= scenarios.columns(undisturbed, protocol["confidence"])
+        notes += busy
     if cell.digest in run.trials:
         row |= tunings.columns(run.trials[cell.digest], run.prepared.get(cell.digest), row.get("rows"))
     for one in run.failed_scenarios.get(cell.digest, ()):
@@ -137,9 +162,11 @@ def _row(run: Recorded, cell: Planned, baseline: Planned | None, isa: Collection
         evaluated=cell.digest in run.accuracy,
         invocations=len(run.invocations[cell.digest]),
         blocks=blocks,
-        steady=steady.of(run.invocations[cell.digest].values()),
+        steady=steady.of(quiet.invocations[cell.digest].values()),
         criterion=row.get("criterion"),
+        disturbed=row.get("blocks_disturbed", 0),
     )
+    notes = [*(disturbances.took(row) if status.name == "disturbed" else ()), *notes]
     row |= {"status": status.name, "reason": "; ".join(filter(None, (status.reason, *notes))) or None}
     return row
 

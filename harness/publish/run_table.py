@@ -64,7 +64,7 @@ def read(results: Path, run_file: Path) -> RunTable:
     host = store.read_host(results, lines[0]["host"])
     return RunTable(
         rows=rows(lines, None if host is None else host["isa"]),
-        heading=heading(lines, store.host_line(results, lines[0]["host"])),
+        heading=heading(lines, store.host_line(results, lines[0]["host"], lines[0].get("limits"))),
         scales=scaling.scaling(lines),
         data_notes=tuple(data_notes.sentences(index(lines))),
         lower_is_better=frozenset(

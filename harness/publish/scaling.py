@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from harness.publish import disturbances
 from harness.publish.numbers import decimals, ends, number
 from harness.publish.recorded import Planned, Record, Recorded, baseline_of, index, planned
 from harness.publish.scenarios import layout_rates
@@ -126,13 +127,15 @@ def _name(cell: Planned, cells: Sequence[Planned]) -> str:
 
 
 def _latency(run: Recorded, cell: Planned, baseline: Planned | None) -> Point | None:
-    found = level_of(run, cell, baseline, "latency")
-    threads = {one["threads"] for one in run.invocations[cell.digest].values()}
+    counted_of_cell = run.host.counted(run.invocations[cell.digest].values())
+    found = level_of(disturbances.counted(run), cell, baseline, "latency") if counted_of_cell else None
+    threads = {one["threads"] for one in counted_of_cell}
     return None if found is None or len(threads) != 1 else Point(threads.pop(), 1, estimate.in_units(found.level, 1e-6))
 
 
 def _layouts(run: Recorded, cell: Planned) -> Iterator[Point]:
-    for (instances, cores), values in layout_rates(run.scenarios.get(cell.digest, ())).items():
+    found, busy = disturbances.scenarios(run, cell)
+    for (instances, cores), values in layout_rates([] if busy else found).items():
         interval = estimate.over_invocations(values, cell.configs["protocol"]["confidence"])
         if interval is not None:
             yield Point(instances * cores, instances, interval)

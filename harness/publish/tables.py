@@ -18,7 +18,7 @@ from rich.text import Text
 
 from harness.errors import UserError
 from harness.plan.ceilings import CEILING, EMULATED
-from harness.publish import constant, fastest, placements, scenarios, speeds, tunings
+from harness.publish import constant, costs, disturbances, fastest, placements, scenarios, speeds, tunings
 from harness.publish.columns import PERCENT, WIDE, fields, fit, lay_out
 from harness.publish.heading import Heading
 from harness.publish.numbers import decimals, ends, number
@@ -49,7 +49,8 @@ def show(frame: pd.DataFrame, heading: Heading, console: Console, beneath: Seque
     beneath : sentences on all groups together.
     """
     # Text is never read as markup: a label may hold square brackets.
-    for line in (f"{heading.suite}, run {heading.run}", f"{heading.host}; {heading.blocks}"):
+    above = (f"{heading.suite}, run {heading.run}", f"{heading.host}; {heading.blocks}", heading.conditions)
+    for line in filter(None, above):
         _print(console, line)
     footnotes = _footnotes(frame)
     for part in parts(frame, heading):
@@ -88,6 +89,7 @@ def write(frame: pd.DataFrame, folder: Path, heading: Heading, beneath: Sequence
     UserError : the folder cannot be written.
     """
     optional = {**scenarios.COLUMNS, **tunings.COLUMNS, **placements.COLUMNS, **placements.TILE_COLUMNS}
+    optional |= costs.OPTIONAL_COLUMNS
     typed = frame.astype({**COLUMNS, **{name: kind for name, kind in optional.items() if name in frame}})
     paths = write_csv_and_markdown(typed, markdown(frame, heading, beneath), folder, heading.run, "the tables")
     paths.append(folder / f"{heading.run}.parquet")
@@ -118,7 +120,8 @@ def write_csv_and_markdown(frame: pd.DataFrame, text: str, folder: Path, name: s
 def markdown(frame: pd.DataFrame, heading: Heading, beneath: Sequence[str] = ()) -> str:
     """Return the table of a run as Markdown, with the sentences `beneath` below its groups."""
     footnotes = _footnotes(frame)
-    lines = [escaped(f"{heading.suite}, run {heading.run}; {heading.host}; {heading.blocks}"), ""]
+    above = (f"{heading.suite}, run {heading.run}", heading.host, heading.blocks, heading.conditions)
+    lines = [escaped("; ".join(filter(None, above))), ""]
     for part in parts(frame, heading):
         block = lay_out(WIDE, fields(part.rows, footnotes), part.rows)
         headings = [escaped(" ".join(heading)) for heading in block.headings]
@@ -191,6 +194,8 @@ def legend(frame: pd.DataFrame) -> Iterator[str]:
     yield from scenarios.legend(frame)
     yield from tunings.legend(frame)
     yield from placements.legend(frame)
+    yield from disturbances.legend(frame)
+    yield from costs.legend(frame)
 
 
 def _sentences(group: pd.DataFrame, heading: Heading) -> Iterator[str]:
@@ -214,11 +219,16 @@ def _sentences(group: pd.DataFrame, heading: Heading) -> Iterator[str]:
     faster = ranked["speedup"] > 1
     undecided = ranked[usable & faster & (ranked["criterion"] == "undecided")]
     unstable = ranked[faster & (ranked["status"] == "unstable")]
-    if len(met):
+    disturbed = ranked[~is_baseline & (ranked["status"] == "disturbed")]
+    if (is_baseline & (ranked["status"] == "disturbed")).any():
+        yield "No cell is called the fastest: the baseline was measured on a host that was busy with something else."
+    elif len(met):
         yield from _fastest(met, loss)
     if len(undecided):
         rows = group["rows"].dropna().iloc[0]
         yield f"Undecided on {rows:.0f} rows, so not counted, fastest first: {_with_speeds(undecided)}."
+    if len(disturbed):
+        yield f"Measured on a busy host, so not counted, fastest first: {_with_speeds(disturbed)}."
     if len(unstable):
         yield f"Timed without a steady state, so not counted, fastest first: {_with_speeds(unstable)}."
 
@@ -272,7 +282,7 @@ def _styled(lines: Sequence[str]) -> Text:
 
 def _colour(line: str) -> str:
     word = line.split(" [")[0]
-    red = word in ("inaccurate", "unstable", "oom", "timeout", "failed") or word.startswith("failed(")
+    red = word in ("inaccurate", "disturbed", "unstable", "oom", "timeout", "failed") or word.startswith("failed(")
     return "red" if red else _COLOURS.get(word, "")
 
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from harness.errors import UserError, nearest
 from harness.plan.cell import digest
 from harness.plan.config import AXES
-from harness.results import cells, relative, store
+from harness.results import cells, disturbances, relative, store
 from harness.results.record import Record
 
 #: Facts of a host that tell it from another machine; see :func:`harness.execute.host.fingerprint`.
@@ -46,9 +46,9 @@ class Point:
 
     `locks` maps the environments that the cell needs, its backend's first, to the hashes of their locks. `latency_ns`
     is the median of each invocation's iterations, `rows_per_second` that of its throughput; `gemm_ns` and `stream_ns`
-    are medians of the control. Invocations without a value are left out. `latency_share` and `throughput_share` are the
-    time of a pass over that of the baseline `beside`, paired in each block (:mod:`harness.results.relative`), and
-    `beside_ns` the baseline's own latency; empty where none was measured.
+    are medians of the control. Invocations without a value, or on a disturbed host, are left out. `latency_share` and
+    `throughput_share` are the time of a pass over that of the baseline `beside`, paired in each block
+    (:mod:`harness.results.relative`), and `beside_ns` the baseline's own latency; empty where none was measured.
     """
 
     run: str
@@ -200,9 +200,13 @@ def _points(lines: Sequence[Record]) -> Iterator[tuple[Mapping[str, Any], Point]
     header = lines[0]
     datasets = {line["tokenised"]: line for line in lines if line["type"] == "dataset"}
     by_cell: dict[str, list[Record]] = {}
+    host = disturbances.of_run(header, [line for line in lines if line["type"] == "invocation"])
     for line in lines:
         if line["type"] in ("accuracy", "invocation"):
             by_cell.setdefault(line["cell_digest"], []).append(line)
+    for cell, own in by_cell.items():
+        quiet = host.counted(line for line in own if line["type"] == "invocation")
+        by_cell[cell] = [line for line in own if line["type"] != "invocation"] + quiet
     baselines = {entry["digest"]: cells.baseline(header, entry) for entry in header["cells"]}
     for entry in header["cells"]:
         if entry["digest"] in by_cell:
@@ -228,7 +232,7 @@ def _point(
         locks={name: header["environments"][name] for name in needed if name in header["environments"]},
         configs={axis: configs[axis] for axis in AXES},
     )
-    measured = [line for line in own if line["type"] == "invocation"]
+    measured = relative.invocations(by_cell, entry)
     accuracy = next((line for line in reversed(own) if line["type"] == "accuracy"), None)
     return dataclasses.replace(
         point,

@@ -50,13 +50,15 @@ def header(
     comparison: Mapping[str, Any] | None = None,
     rerun_of: Mapping[str, str] | None = None,
     emulator: str | None = None,
+    limits: Mapping[str, Any] | None = None,
+    placements: Mapping[str, Sequence[int]] | None = None,
 ) -> Record:
     """Return the first record of a run: what it is going to do, where, and with which code.
 
     `comparison` is there only where the run is one side of one, `rerun_of` only where it repeats a cell of another run,
-    `emulator` only where a cell has an emulated CPU.
+    `emulator` only where a cell has an emulated CPU. Older headers have neither `limits` nor `placements`.
     """
-    return _record("header", locals(), optional=("comparison", "rerun_of", "emulator"))
+    return _record("header", locals(), optional=("comparison", "rerun_of", "emulator", "limits", "placements"))
 
 
 def dataset(
@@ -161,12 +163,14 @@ def invocation(
     timer_ns: float,
     ring: Sequence[int] | None = None,
     placement: Mapping[str, Any] | None = None,
+    replacement: bool | None = None,
 ) -> Record:
     """Return the record of one fresh process that loaded an artefact and measured it, with its raw samples.
 
-    `ring` holds the `order` of each invocation of the run that was timed in turns with this one, its own among them.
+    `ring` holds the `order` of each invocation of the run that was timed in turns with this one, its own among them;
+    `replacement` is there only where its block was measured in the place of a disturbed one.
     """
-    return _record("invocation", locals(), optional=("ring", "placement"))
+    return _record("invocation", locals(), optional=("ring", "placement", "replacement"))
 
 
 def scenario(

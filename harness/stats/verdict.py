@@ -11,6 +11,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from harness.plan.config import FAILED_INVOCATIONS
+from harness.stats.disturbance import is_majority
 from harness.stats.estimate import Ratio
 
 #: Standard errors of log-ratios below this are rounding, not spread.
@@ -19,7 +20,9 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Status:
-    """A cell's status: ok, inaccurate, unstable, unsupported, excluded, failed(kind), oom, timeout or pending."""
+    """A cell's status: ok, or one of inaccurate, disturbed, unstable, unsupported, excluded, failed(kind), oom, timeout
+    and pending.
+    """
 
     name: str
     reason: str = ""
@@ -48,6 +51,7 @@ def cell_status(
     blocks: int,
     steady: Mapping[str, Sequence[bool]],
     criterion: str | None,
+    disturbed: int = 0,
 ) -> Status:
     """Return the status of a cell that is to be run.
 
@@ -60,6 +64,7 @@ def cell_status(
     steady : role of a series -> whether it was steady, one value an invocation. Latency without a steady state makes
         the cell unstable; throughput without one only beside no latency, else the reason says so.
     criterion : met, failed or undecided against the baseline; None where there is no comparison.
+    disturbed : how many of the invocations were measured, or their baselines, while the host was busy or slow.
     """
     invoked = [failure for failure in failures if failure.block is not None]
     ending = next((failure for failure in failures if failure.block is None), None)
@@ -72,6 +77,9 @@ def cell_status(
         return Status("pending", left if evaluated else "not prepared and evaluated yet")
     if criterion == "failed":
         return Status("inaccurate", "the whole interval of its difference to the baseline is beyond the criterion")
+    if is_majority(disturbed, invocations):
+        where = f"{disturbed} of {invocations} blocks"
+        return Status("disturbed", f"the host was slow or busy with something else in {where}")
     drifting = {
         role: f"{role}: no steady state in {flat.count(False)} of {len(flat)} invocations"
         for role, flat in steady.items()
