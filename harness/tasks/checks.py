@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: A column that tells where in a user's file each row stands, where a reader knows; in messages instead of a number
 #: that the shuffling of the rows has changed. Its name in a source's own table can be no other column's.
 ORIGIN = "origin"
-FILE_ORIGIN = "\0origin"
+FILE_ORIGIN = "__origin_in_the_file__"
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def named_columns(rows: Dataset, task: TaskConfig, where: str) -> Dataset:
         wanted[ORIGIN] = FILE_ORIGIN
     rows = rows.select_columns(list(wanted.values()))
     # Through names no file has, because the source may call its label 'text'.
-    rows = rows.rename_columns({old: f"\0\0{new}" for new, old in wanted.items()})
-    return rows.rename_columns({f"\0\0{new}": new for new in wanted})
+    rows = rows.rename_columns({old: f"\0{new}" for new, old in wanted.items()})
+    return rows.rename_columns({f"\0{new}": new for new in wanted})
 
 
 def check(splits: dict[str, Dataset], task: TaskConfig) -> Checked:
