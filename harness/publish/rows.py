@@ -126,7 +126,8 @@ def _row(run: Recorded, cell: Planned, baseline: Planned | None, isa: Collection
         row |= _speed(run, cell, baseline)
         row |= placements.columns([*run.invocations[cell.digest].values()])
     if cell.digest in run.scenarios:
-        row |= scenarios.columns(run.scenarios[cell.digest], protocol["confidence"])
+        searched = protocol["scenario"]["server_per_second"] is None
+        row |= scenarios.columns(run.scenarios[cell.digest], protocol["confidence"], searched)
     if cell.digest in run.trials:
         row |= tunings.columns(run.trials[cell.digest], run.prepared.get(cell.digest), row.get("rows"))
     for one in run.failed_scenarios.get(cell.digest, ()):
