@@ -13,6 +13,9 @@ from typing import Any
 #: that crashed twice is not fit for use, whatever its other timings, and would cost its time limit again and again.
 FAILED_INVOCATIONS = 2
 
+#: A cell that claims INT8 and makes a smaller share of its multiplications in it is measured as something else.
+LEAST_INT8_SHARE = 0.5
+
 #: What `host.isa` may name beside ``native``, the lowest first, in oneDNN's words: no kernel uses more than that.
 ISA_CEILINGS = ("avx2", "avx512_core", "avx512_core_vnni")
 

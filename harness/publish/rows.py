@@ -150,7 +150,8 @@ def _row(
         row |= costs.columns(run.prepared.get(cell.digest), measured, row.get("throughput_per_s"), host)
     if cell.digest in run.scenarios:
         undisturbed, busy = disturbances.scenarios(run, cell)
-        row |= scenarios.columns(undisturbed, protocol["confidence"])
+        searched = protocol["scenario"]["server_per_second"] is None
+        row |= scenarios.columns(undisturbed, protocol["confidence"], searched)
         notes += busy
     if cell.digest in run.trials:
         row |= tunings.columns(run.trials[cell.digest], run.prepared.get(cell.digest), row.get("rows"))

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from harness.publish.numbers import NOTHING, decimals, ends, is_known, number
-from harness.stats import estimate
+from harness.stats import estimate, queueing
 
 Record = Mapping[str, Any]
 
@@ -30,14 +31,19 @@ COLUMNS: dict[str, str] = {
 }
 
 
-def columns(records: Sequence[Record], confidence: float) -> dict[str, Any]:
-    """Return what a cell's `scenario` records give of :data:`COLUMNS`; levels over the processes, one a block."""
+def columns(records: Sequence[Record], confidence: float, searched: bool = True) -> dict[str, Any]:
+    """Return what a cell's `scenario` records give of :data:`COLUMNS`; levels over the processes, one a block.
+
+    Parameters
+    ----------
+    searched : whether the server's highest rate was looked for; else it is the one that the protocol names.
+    """
     by_name: dict[str, list[Record]] = defaultdict(list)
     for record in sorted(records, key=lambda one: one["block"]):
         by_name[record["scenario"]].append(record)
     row: dict[str, Any] = {"scenario_blocks": max(map(len, by_name.values()), default=None)}
     row |= _single_stream([record for record in by_name["single_stream"] if record["valid"]], confidence)
-    row |= _server(by_name["server"], confidence)
+    row |= _server(by_name["server"], confidence, searched)
     return row | _offline(by_name["offline"], confidence)
 
 
@@ -57,14 +63,25 @@ def _single_stream(records: Sequence[Record], confidence: float) -> dict[str, An
     return row
 
 
-def _server(records: Sequence[Record], confidence: float) -> dict[str, Any]:
+def _server(records: Sequence[Record], confidence: float, searched: bool) -> dict[str, Any]:
     if not records:
         return {}
     row: dict[str, Any] = {"server_valid": all(record["valid"] for record in records)}
     row |= {"server_percentile": records[0]["percentile"], "server_limit_ms": records[0]["limit_ns"] / 1e6}
     if row["server_valid"]:
-        row |= _with_ends("server_per_s", [record["per_second"] for record in records], confidence)
+        rates = [_rate(record) if searched else record["per_second"] for record in records]
+        if None not in rates:
+            row |= _with_ends("server_per_s", rates, confidence)
     return row
+
+
+def _rate(record: Record) -> float | None:
+    """Return the highest rate that a process can keep, from what the answers to all its queries took.
+
+    Not the highest that LoadGen called valid: see :mod:`harness.stats.queueing`.
+    """
+    services = [queueing.service_ns(probe["scheduled_ns"], probe["latency_ns"]) for probe in record["probes"]]
+    return queueing.highest_rate(np.concatenate(services), record["percentile"], record["limit_ns"])
 
 
 def layout_rates(records: Iterable[Record]) -> dict[tuple[int, int], list[float]]:
@@ -118,8 +135,9 @@ def legend(frame: pd.DataFrame) -> Iterator[str]:
         )
     if _measured(frame, "server_valid"):
         yield (
-            "q/s: LoadGen Server, queries as a Poisson process, answered one at a time; the highest rate tried at "
-            "which the percentile kept the limit, early stopping (99 %) included; none: no rate tried did."
+            "q/s: LoadGen Server, queries as a Poisson process, answered one at a time; the rate at which the "
+            "percentile is at the limit in the long run, from the time that each of LoadGen's queries took; none: "
+            "LoadGen called no rate that was tried valid (early stopping, 99 %)."
         )
     if _measured(frame, "offline_per_s"):
         yield (
@@ -147,7 +165,7 @@ def _ends(row: Mapping[str, Any], name: str, places: int) -> str:
 def _server_text(row: Mapping[str, Any]) -> str:
     if not is_known(row["server_valid"]):
         return NOTHING
-    if not row["server_valid"]:
+    if not (row["server_valid"] and is_known(row["server_per_s"])):
         return "none"
     places = decimals(*(row[f"server_per_s{end}"] for end in ("", "_low", "_high")))
     return f"{number(row['server_per_s'], places)} {_ends(row, 'server_per_s', places)}".strip()

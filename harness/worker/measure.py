@@ -99,7 +99,7 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
 
 def _run(spec: dict[str, Any], cell: Cell, report: Report, counters: Counters) -> dict[str, Any]:
     before_ns = time.monotonic_ns() - spec["started_ns"]
-    # First of all, while nothing else is loaded: its buffers must not stand on top of the model's in the peak memory.
+    # First of all, while nothing else is loaded, so that nothing of the cell is part of what it tells of the host.
     disturbance = control.run(spec["threads"])
     backend, import_ns, load_ns = _load(spec, cell)
     fix_threads(spec["seed"], spec["threads"])

@@ -13,6 +13,7 @@ from harness.publish.heading import heading
 from harness.publish.rows import COLUMNS
 from harness.publish.rows import rows as rows_of
 from harness.results import record
+from harness.stats.queueing import highest_rate
 from tests.publish.sample_run import SampleRun
 from tests.results import sample_records
 
@@ -57,12 +58,27 @@ def test_a_percentile_that_one_process_had_too_few_queries_for_is_empty():
 
 
 def test_a_server_has_a_rate_only_where_each_process_found_one():
-    row = scenarios.columns([_server(block, rate) for block, rate in enumerate((30.0, 28.0, 32.0))], 0.95)
+    row = scenarios.columns([_server(block, rate) for block, rate in enumerate((30.0, 28.0, 32.0))], 0.95, False)
     assert row["server_valid"] and row["server_per_s"] == pytest.approx((30 * 28 * 32) ** (1 / 3))
     assert row["server_per_s_low"] < 30.0 < row["server_per_s_high"]
     assert (row["server_percentile"], row["server_limit_ms"]) == (0.9, 100.0)
     row = scenarios.columns([_server(0, 30.0), _server(1, None)], 0.95)
     assert row["server_valid"] is False and "server_per_s" not in row
+
+
+def test_the_servers_rate_is_that_of_the_long_run_and_not_the_highest_that_loadgen_called_valid():
+    # 64 queries of a model that takes 30 ms: LoadGen let one of them be late, so it called a lower rate valid.
+    due = [block * 200_000_000 for block in range(64)]
+    records = []
+    for block, service in enumerate((29_000_000, 30_000_000, 31_000_000)):
+        probe = {**sample_records.scenario()["probes"][0], "scheduled_ns": due, "latency_ns": [service] * 64}
+        records.append({**_server(block, 16.0), "probes": [probe]})
+    row = scenarios.columns(records, 0.95)
+    # M/D/1 with a wait of 70 ms allowed: 1 - 0.9 of the queries wait longer at this rate.
+    assert row["server_per_s"] == pytest.approx(highest_rate([30_000_000], 0.9, 100_000_000), rel=0.01)
+    assert row["server_per_s"] > 20
+    assert row["server_per_s_low"] < row["server_per_s"] < row["server_per_s_high"]
+    assert scenarios.columns(records, 0.95, searched=False)["server_per_s"] == 16.0
 
 
 def test_the_best_layout_is_best_in_the_median_and_not_by_one_lucky_block():
