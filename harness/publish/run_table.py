@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,14 +54,20 @@ class RunTable:
         return [*drawn, *scaling_picture.draw(self.scales, self.heading, scaled)]
 
 
-def read(results: Path, run_file: Path) -> RunTable:
+def read(results: Path, run_file: Path, baseline: Mapping[str, str] | None = None) -> RunTable:
     """Return the table of a run whose host is described below `results`.
+
+    Parameters
+    ----------
+    baseline : axis -> label, to compare with in the place of the run's own.
 
     Raises
     ------
     UserError : the file is no run.
     """
     lines = store.read_run(run_file)
+    if baseline is not None:
+        lines[0] = {**lines[0], "baseline": dict(baseline)}
     host = store.read_host(results, lines[0]["host"])
     return RunTable(
         rows=rows(lines, None if host is None else host["isa"]),
