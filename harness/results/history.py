@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NoReturn
@@ -48,7 +48,8 @@ class Point:
     is the median of each invocation's iterations, `rows_per_second` that of its throughput; `gemm_ns` and `stream_ns`
     are medians of the control. Invocations without a value, or on a disturbed host, are left out. `latency_share` and
     `throughput_share` are the time of a pass over that of the baseline `beside`, paired in each block
-    (:mod:`harness.results.relative`), and `beside_ns` the baseline's own latency; empty where none was measured.
+    (:mod:`harness.results.relative`), and `beside_ns` the baseline's own latency; empty where none was measured. A
+    baseline's own shares are made of its times over those of the `others`, key -> block -> quotient.
     """
 
     run: str
@@ -64,6 +65,8 @@ class Point:
     stream_ns: tuple[float, ...] = ()
     latency_share: tuple[float, ...] = ()
     throughput_share: tuple[float, ...] = ()
+    latency_others: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    throughput_others: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     beside: str = ""
     beside_ns: tuple[float, ...] = ()
     evaluation: Evaluation | None = None
@@ -168,7 +171,20 @@ def _joined(series: Mapping[tuple[str, str], _Series]) -> Iterator[History]:
         points = sorted((point for member in group.values() for point in member.points), key=lambda one: one.run)
         newest = max(group, key=lambda name: group[name].points[-1].run)
         former = tuple(name for name in group if name != newest)
-        yield History(newest, tuple(group[newest].entry["labels"]), machine, tuple(points), former)
+        labels = tuple(group[newest].entry["labels"])
+        yield History(newest, labels, machine, tuple(_beside_others(points)), former)
+
+
+def _beside_others(points: Sequence[Point]) -> Iterator[Point]:
+    """Yield the points of a history; those of a baseline with their shares, which take all its runs to tell."""
+    latency, throughput = (
+        relative.levelled([one.latency_others for one in points]),
+        relative.levelled([one.throughput_others for one in points]),
+    )
+    for one, pass_share, rate_share in zip(points, latency, throughput, strict=True):
+        yield dataclasses.replace(
+            one, latency_share=one.latency_share or pass_share, throughput_share=one.throughput_share or rate_share
+        )
 
 
 def _host(one: _Series) -> str:
@@ -240,8 +256,10 @@ def _point(
         rows_per_second=tuple(_rates(measured)),
         gemm_ns=tuple(_controls(measured, "gemm_ns")),
         stream_ns=tuple(_controls(measured, "stream_ns")),
-        latency_share=relative.shares(header, entry, baselines, by_cell, "latency"),
-        throughput_share=relative.shares(header, entry, baselines, by_cell, "throughput"),
+        latency_share=relative.shares(entry, baselines, by_cell, "latency"),
+        throughput_share=relative.shares(entry, baselines, by_cell, "throughput"),
+        latency_others=relative.others(header, entry, baselines, by_cell, "latency"),
+        throughput_others=relative.others(header, entry, baselines, by_cell, "throughput"),
         beside="others" if baseline is None else baseline["key"],
         beside_ns=() if baseline is None else tuple(_medians(relative.invocations(by_cell, baseline), "latency")),
         evaluation=None if accuracy is None else _evaluation(accuracy, datasets),

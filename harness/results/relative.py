@@ -1,12 +1,14 @@
 """The time of a cell over that of its baseline, paired in the blocks of one run: what a drift of the host leaves alone.
 
 A slower host slows both; what is left is the cell's. The baseline itself is held against the cells that are compared
-with it: in each block it has as many quotients as there are others, and their median does not move when one cell does.
+with it. In each block it has as many quotients as there are others; over the level that each of them has in all runs,
+their median does not move when one cell does.
 """
 
 from __future__ import annotations
 
 import statistics
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from harness.results import timings
@@ -20,10 +22,8 @@ FEWEST_OTHERS = 3
 Records = Mapping[str, Sequence[Entry]]
 
 
-def shares(
-    header: Entry, entry: Entry, baselines: Mapping[str, Entry | None], records: Records, role: str
-) -> tuple[float, ...]:
-    """Return the time of a pass over the baseline's, one value a block that holds both; empty without a baseline.
+def shares(entry: Entry, baselines: Mapping[str, Entry | None], records: Records, role: str) -> tuple[float, ...]:
+    """Return the time of a pass over the baseline's, one value a block that holds both; empty of a baseline itself.
 
     Parameters
     ----------
@@ -31,17 +31,38 @@ def shares(
     records : digest of a cell -> its records.
     role : latency or throughput, whose batches have as many rows on both sides.
     """
-    own = _by_block(records, entry, role)
     baseline = baselines[entry["digest"]]
-    if baseline is not None:
-        theirs = _by_block(records, baseline, role)
-        return tuple(pairs.quotient(own[block], theirs[block]) for block in sorted(own) if block in theirs)
+    return () if baseline is None else tuple(_quotients(records, entry, baseline, role).values())
+
+
+def others(
+    header: Entry, entry: Entry, baselines: Mapping[str, Entry | None], records: Records, role: str
+) -> dict[str, dict[int, float]]:
+    """Return key of each cell that is compared with a baseline -> block -> the baseline's time over that cell's.
+
+    Parameters are those of :func:`shares`; empty where the cell is no baseline.
+    """
     compared = [one for one in header["cells"] if _is(baselines[one["digest"]], entry)]
-    others = [found for one in compared if (found := _by_block(records, one, role))]
-    if len(others) < FEWEST_OTHERS:
-        return ()
-    blocks = [block for block in sorted(own) if all(block in one for one in others)]
-    return tuple(statistics.median(pairs.quotient(own[block], one[block]) for one in others) for block in blocks)
+    found = {one["key"]: _quotients(records, entry, one, role) for one in compared}
+    return {key: quotients for key, quotients in found.items() if quotients}
+
+
+def levelled(runs: Sequence[Mapping[str, Mapping[int, float]]]) -> list[tuple[float, ...]]:
+    """Return for each run what :func:`others` gave it as one value a block; empty of a run with too few others."""
+    levels: dict[str, list[float]] = defaultdict(list)
+    for quotients in runs:
+        for key, by_block in quotients.items():
+            levels[key].append(statistics.median(by_block.values()))
+    level = {key: statistics.median(values) for key, values in levels.items()}
+    found = []
+    for quotients in runs:
+        blocks: dict[int, list[float]] = defaultdict(list)
+        for key, by_block in quotients.items():
+            for block, quotient in by_block.items():
+                blocks[block].append(quotient / level[key])
+        enough = [values for _, values in sorted(blocks.items()) if len(values) >= FEWEST_OTHERS]
+        found.append(tuple(map(statistics.median, enough)))
+    return found
 
 
 def invocations(records: Records, entry: Entry) -> list[Entry]:
@@ -51,6 +72,11 @@ def invocations(records: Records, entry: Entry) -> list[Entry]:
 
 def _by_block(records: Records, entry: Entry, role: str) -> dict[int, Invocation]:
     return timings.by_block(invocations(records, entry), role)
+
+
+def _quotients(records: Records, one: Entry, other: Entry, role: str) -> dict[int, float]:
+    mine, theirs = _by_block(records, one, role), _by_block(records, other, role)
+    return {block: pairs.quotient(mine[block], theirs[block]) for block in sorted(mine) if block in theirs}
 
 
 def _is(one: Entry | None, other: Entry) -> bool:

