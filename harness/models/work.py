@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 #: Lengths that the count is taken at; a polynomial of degree two is fixed by three, and must foretell the fourth.
@@ -33,17 +34,13 @@ def per_row(network: Any, image: np.ndarray | None = None) -> dict[str, int] | N
     ----------
     image : an image as the network takes it, shape (channels, height, width); None for a network of tokens.
     """
-    # The fused kernel of attention is not in the counter of each version of torch; its plain form always is.
-    before = network.config._attn_implementation
-    network.set_attn_implementation("eager")
-    try:
+    # The fused kernel of attention is not in the counter of each version of torch; the products it stands for are.
+    with sdpa_kernel(SDPBackend.MATH):
         if image is not None:
             pixels = torch.from_numpy(np.ascontiguousarray(image))[None]
             return {"row": multiplications(network, {"pixel_values": pixels}), "token": 0, "token_pair": 0}
         taken = inspect.signature(network.forward).parameters
         counts = [multiplications(network, _tokens(length, taken)) for length in _LENGTHS]
-    finally:
-        network.set_attn_implementation(before)
     solved = np.linalg.solve(np.vander(_LENGTHS[:3], 3, increasing=True).astype(float), counts[:3])
     row, token, pair = (round(value) for value in solved)
     told = [row + token * length + pair * length**2 for length in _LENGTHS]

@@ -146,7 +146,8 @@ def test_where_there_are_enough_rows_the_tuner_sees_half_of_them(found):
     result = found["held out"]["result"]
     seen = result["tuned"]["seen"]
     assert len(set(seen)) == result["tuned"]["rows"] == ROWS // 2
-    assert {trial["rows"] for trial in result["trials"]} == {ROWS // 2}
+    # A trial ends as soon as it cannot keep the criterion any more.
+    assert all(trial["rows"] <= ROWS // 2 for trial in result["trials"])
     assert (found["dynamic"]["result"]["tuned"]["rows"], found["dynamic"]["result"]["tuned"]["seen"]) == (ROWS, None)
 
 
