@@ -37,6 +37,9 @@ _QUANTIZES_INPUT = re.compile(r"src_dyn_quant_group_size:[1-9]")
 #: How long loading a model and one forward pass may take, in the process whose log is read.
 _LOG_SECONDS = 600
 
+#: Behind the name of a product whose scales the runtime applies to its result.
+_DEQUANTIZED = "/Dequantization"
+
 
 def prove(
     compiled: Any, method: str, file: Path, properties: Mapping[str, Any], inputs: Mapping[str, np.ndarray]
@@ -51,7 +54,7 @@ def prove(
     kernels: Counter[str] = Counter()
     source = "OpenVINO runtime model"
     quantizes_input = False
-    tally, work = Tally(), _work(file, inputs)
+    tally, work, nameless = Tally(), _work(file, inputs), []
     if method in ("dynamic", "weight_only"):
         source += " and oneDNN verbose"
         quantizes_input, made = _log_of_kernels(file, properties, inputs)
@@ -66,8 +69,16 @@ def prove(
             precision = "int8"
         kinds[precision] += 1
         kernels[f"{layer} {kernel}"] += 1
-        made = [work[name] for name in origins.split(",") if name in work]
-        tally.add(precision, sum(made) if made and None not in made else None)
+        names = {name.split(_DEQUANTIZED)[0] for name in origins.split(",")}
+        made = [work.pop(name) for name in names if name in work]
+        if made:
+            tally.add(precision, None if None in made else sum(made))
+        else:
+            nameless.append(precision)
+    # A product that has lost its name is one of those that no node names; which, is only plain where they are alike.
+    alike = len(set(nameless)) == 1 and len(nameless) == len(work) and None not in work.values()
+    for precision in nameless[: 1 if alike else None]:
+        tally.add(precision, sum(work.values()) if alike else None)
     counts = (kinds["int8"], kinds["bf16"], kinds["fp32"])
     return ExecutedPrecision(*counts, source, dict(sorted(kernels.items())), tally.int8, tally.total)
 
