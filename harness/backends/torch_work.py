@@ -10,7 +10,19 @@ from typing import Any
 import torch
 from torch.utils import flop_counter
 
+from harness.backends.base import ExecutedPrecision
+
 Shape = Sequence[int]
+
+
+def multiplications(forward: Callable[[], Any], seen: ExecutedPrecision) -> tuple[int | None, int | None]:
+    """Run `forward` once and return its INT8 multiplications and all of them.
+
+    None for both unless the products counted are as many as the profiler has `seen`: then one was missed.
+    """
+    int8, total, calls = _counted(forward)
+    seen_calls = {True: seen.int8_ops, False: seen.bf16_ops + seen.fp32_ops}
+    return (int8, total) if all(calls[kind] == seen_calls[kind] for kind in seen_calls) else (None, None)
 
 
 def int8_share(forward: Callable[[], Any]) -> float | None:

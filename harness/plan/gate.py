@@ -44,7 +44,7 @@ class Asked:
     of_baseline: bool = False
 
 
-_STATUSES = ("ok", "inaccurate", "unstable", "disturbed", "oom", "timeout", "failed")
+_STATUSES = ("ok", "inaccurate", "partial", "unstable", "disturbed", "oom", "timeout", "failed")
 _TIMED_ESTIMATE = Asked(is_estimate=True, is_timed=True)
 _TIMED_COUNT = Asked(is_timed=True)
 _TO_BASELINE = Asked(of_baseline=True)
@@ -65,6 +65,7 @@ COLUMNS: dict[str, Asked] = {
     **dict.fromkeys(("iterations", "blocks", "peak_memory_mb", "scenario_blocks"), _TIMED_COUNT),
     **dict.fromkeys(("rows", "size_mb"), Asked()),
     **dict.fromkeys(("int8_ops", "bf16_ops", "fp32_ops", "amx_int8_ops", "amx_bf16_ops"), Asked()),
+    "int8_share": Asked(),
     **dict.fromkeys(("tuning_trials", "tuning_evaluations", "tuning_seconds", "tuning_fallback"), Asked()),
 }
 

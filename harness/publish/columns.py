@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.publish import costs, disturbances, placements, scenarios, tunings
+from harness.publish import costs, coverage, disturbances, placements, scenarios, tunings
 from harness.publish.numbers import NOTHING, decimals, ends, is_known, number, p_value, share
 
 Row = Mapping[str, Any]
@@ -83,6 +83,7 @@ WIDE = (
     Column((("offline",),), 14),
     Column((("size",),), 10),
     Column((("memory",),), 4),
+    Column((("int8_share",),), 11),
     Column((("lowered_ops", "float_ops"),), 11),
     Column((("blocks",),), 3),
     *(Column(((name,),), _COSTS) for name in (*costs.COLUMNS, *costs.OPTIONAL_COLUMNS)),
@@ -105,6 +106,7 @@ FOLDED = (
     Column((("server",), ("offline",)), 16),
     Column((("single_stream",), ()), 14),
     Column((("size",), ("memory",)), 10),
+    Column((("int8_share",), ()), 11),
     Column((("lowered_ops",), ("float_ops",)), 11),
     Column((("load_seconds",), ("first_ms",)), 3),
     Column((("quantize_seconds",), ("cpu_seconds",)), 2),
@@ -164,6 +166,7 @@ def fields(group: pd.DataFrame, footnotes: Mapping[str, int]) -> dict[str, Field
 
         return text
 
+    more = scenarios.texts(group) | tunings.texts(group) | coverage.texts(group) | costs.texts(group)
     return {
         "approach": Field("approach", lambda row: str(row["approach"])),
         "backend": Field("backend", backend),
@@ -192,7 +195,7 @@ def fields(group: pd.DataFrame, footnotes: Mapping[str, int]) -> dict[str, Field
         "lowered_ops": Field("executed", _lowered_ops),
         "float_ops": Field("ops", lambda row: number(row["fp32_ops"], 0, " fp32")),
         "blocks": Field("blocks", _blocks),
-        **{name: Field(*words) for of in (scenarios, tunings, costs) for name, words in of.texts(group).items()},
+        **{name: Field(*words) for name, words in more.items()},
     }
 
 

@@ -18,8 +18,10 @@ from harness.publish import (
     conditions,
     constant,
     costs,
+    coverage,
     disturbances,
     fastest,
+    held_out,
     placements,
     saturation,
     scenarios,
@@ -71,9 +73,10 @@ def rows(records: Iterable[Record], isa: Collection[str] | None = None) -> pd.Da
     isa : the instruction sets of the run's host, as /proc/cpuinfo spells them; None where they are not known.
 
     Columns are those of :data:`COLUMNS`, in that order, and those of :mod:`harness.publish.scenarios`,
-    :mod:`~harness.publish.tunings` and :mod:`~harness.publish.placements` where the run has measured scenarios, tuned,
-    or told where it ran; what is not known is None (text) or NaN (numbers). Shares are from 0 to 1; a megabyte is 10**6
-    bytes; `speedup` is the baseline's p50 over the cell's, both at the latency batch.
+    :mod:`~harness.publish.tunings`, :mod:`~harness.publish.coverage` and :mod:`~harness.publish.placements` where the
+    run has measured scenarios, tuned, or told multiplications or where it ran; what is not known is None (text) or NaN
+    (numbers). Shares are from 0 to 1; a megabyte is 10**6 bytes; `speedup` is the baseline's p50 over the cell's, both
+    at the latency batch.
 
     Raises
     ------
@@ -88,7 +91,7 @@ def rows(records: Iterable[Record], isa: Collection[str] | None = None) -> pd.Da
     more = scenarios.COLUMNS if run.scenarios or run.failed_scenarios else {}
     more = {**more, **(tunings.COLUMNS if run.trials else {})}
     told = [{name: kind} for name, kind in costs.OPTIONAL_COLUMNS.items()]
-    for optional in (*told, placements.COLUMNS, placements.TILE_COLUMNS):
+    for optional in (*told, coverage.COLUMNS, placements.COLUMNS, placements.TILE_COLUMNS):
         more |= optional if any(name in row for row in found for name in optional) else {}
     return as_frame(found, {**COLUMNS, **more})
 
@@ -132,7 +135,7 @@ def _row(
         executed = run.accuracy[cell.digest]["executed"]
         row |= {name: executed[name] for name in ("int8_ops", "bf16_ops", "fp32_ops")}
         row["ops_source"] = executed["source"]
-        row |= placements.tiles(executed)
+        row |= coverage.columns(executed) | placements.tiles(executed)
         if not is_timed or host.get("isa") not in (None, "native"):
             notes.append(f"highest instruction set that its kernels told: {ceilings.told(executed['kernels'])}")
         if cell.configs["approach"]["precision"] == "int8" and not executed["int8_ops"]:
@@ -166,6 +169,7 @@ def _row(
         steady=steady.of(quiet.invocations[cell.digest].values()),
         criterion=row.get("criterion"),
         disturbed=row.get("blocks_disturbed", 0),
+        int8_share=row.get("int8_share") if cell.configs["approach"]["precision"] == "int8" else None,
     )
     notes = [*(disturbances.took(row) if status.name == "disturbed" else ()), *notes]
     row |= {"status": status.name, "reason": "; ".join(filter(None, (status.reason, *notes))) or None}
@@ -178,11 +182,16 @@ def _host(label: str, config: Mapping[str, Any]) -> str:
 
 def _accuracy(run: Recorded, cell: Planned, baseline: Planned | None, notes: list[str]) -> dict[str, Any]:
     """Return the metric and, beside a baseline that was evaluated on the same rows, the difference and criterion."""
-    mine, protocol = run.accuracy[cell.digest], cell.configs["protocol"]
-    metric = mine["metric"]
+    whole, protocol = run.accuracy[cell.digest], cell.configs["protocol"]
+    prepared, whole_references = run.prepared.get(cell.digest), _references(run, whole)
+    kept = held_out.unseen(prepared, whole["rows"])
+    part = held_out.restricted(whole, whole_references, kept)
+    if part is None:
+        part, kept = (whole, whole_references), None
+    (mine, references), metric = part, part[0]["metric"]
+    notes += filter(None, [held_out.note(prepared, kept, whole["rows"])])
     row: dict[str, Any] = {"metric": metric["name"], "value": metric["value"], "rows": mine["rows"]}
     confidence, seed = protocol["confidence"], run.header["seed"]
-    references = _references(run, mine)
     interval = accuracies.metric_interval(metric["name"], mine["predictions"], references, confidence, seed)
     traceable = interval is not None and math.isclose(interval.estimate, metric["value"], rel_tol=1e-6, abs_tol=1e-9)
     if traceable:
@@ -197,8 +206,12 @@ def _accuracy(run: Recorded, cell: Planned, baseline: Planned | None, notes: lis
         notes += why
         return row
     theirs = run.accuracy[baseline.digest]
+    is_paired = (theirs["tokenised"], theirs["rows"]) == (whole["tokenised"], whole["rows"])
+    if is_paired:
+        theirs = (held_out.restricted(theirs, whole_references, kept) or (theirs,))[0]
+        is_paired = theirs["rows"] == mine["rows"]
     difference = estimate.Interval(metric["value"] - theirs["metric"]["value"])
-    if (theirs["tokenised"], theirs["rows"]) == (mine["tokenised"], mine["rows"]):
+    if is_paired:
         sides = (mine["predictions"], theirs["predictions"], references)
         paired = accuracies.paired_difference(metric["name"], *sides, confidence, seed)
         # Where either side's metric does not follow from its predictions, their interval would be of something else.

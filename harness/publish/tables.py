@@ -18,7 +18,7 @@ from rich.text import Text
 
 from harness.errors import UserError
 from harness.plan.ceilings import CEILING, EMULATED
-from harness.publish import constant, costs, disturbances, fastest, placements, scenarios, speeds, tunings
+from harness.publish import constant, costs, coverage, disturbances, fastest, placements, scenarios, speeds, tunings
 from harness.publish.columns import PERCENT, WIDE, fields, fit, lay_out
 from harness.publish.heading import Heading
 from harness.publish.numbers import decimals, ends, number
@@ -88,8 +88,8 @@ def write(frame: pd.DataFrame, folder: Path, heading: Heading, beneath: Sequence
     ------
     UserError : the folder cannot be written.
     """
-    optional = {**scenarios.COLUMNS, **tunings.COLUMNS, **placements.COLUMNS, **placements.TILE_COLUMNS}
-    optional |= costs.OPTIONAL_COLUMNS
+    optional = {**scenarios.COLUMNS, **tunings.COLUMNS, **coverage.COLUMNS, **costs.OPTIONAL_COLUMNS}
+    optional |= {**placements.COLUMNS, **placements.TILE_COLUMNS}
     typed = frame.astype({**COLUMNS, **{name: kind for name, kind in optional.items() if name in frame}})
     paths = write_csv_and_markdown(typed, markdown(frame, heading, beneath), folder, heading.run, "the tables")
     paths.append(folder / f"{heading.run}.parquet")
@@ -193,6 +193,7 @@ def legend(frame: pd.DataFrame) -> Iterator[str]:
         )
     yield from scenarios.legend(frame)
     yield from tunings.legend(frame)
+    yield from coverage.legend(frame)
     yield from placements.legend(frame)
     yield from disturbances.legend(frame)
     yield from costs.legend(frame)
@@ -282,7 +283,8 @@ def _styled(lines: Sequence[str]) -> Text:
 
 def _colour(line: str) -> str:
     word = line.split(" [")[0]
-    red = word in ("inaccurate", "disturbed", "unstable", "oom", "timeout", "failed") or word.startswith("failed(")
+    broken = ("inaccurate", "partial", "disturbed", "unstable", "oom", "timeout", "failed")
+    red = word in broken or word.startswith("failed(")
     return "red" if red else _COLOURS.get(word, "")
 
 

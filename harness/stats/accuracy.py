@@ -75,6 +75,13 @@ def metric_interval(
     return Interval(value, min(value, float(low)), max(value, float(high)))
 
 
+def metric_value(
+    name: str, predictions: Sequence[float] | np.ndarray, references: Sequence[float] | np.ndarray
+) -> float | None:
+    """Return a metric of some rows as :func:`metric_interval` does, without its interval; None if it is not known."""
+    return float(METRICS[name](*_same_rows(predictions, references))) if name in METRICS else None
+
+
 def paired_difference(
     name: str,
     predictions: Sequence[float] | np.ndarray,

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from harness.plan.config import FAILED_INVOCATIONS
+from harness.plan.config import FAILED_INVOCATIONS, LEAST_INT8_SHARE
 from harness.stats.disturbance import is_majority
 from harness.stats.estimate import Ratio
 
@@ -20,8 +20,8 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Status:
-    """A cell's status: ok, or one of inaccurate, disturbed, unstable, unsupported, excluded, failed(kind), oom, timeout
-    and pending.
+    """A cell's status: ok, or one of inaccurate, partial, disturbed, unstable, unsupported, excluded, failed(kind),
+    oom, timeout and pending.
     """
 
     name: str
@@ -52,6 +52,7 @@ def cell_status(
     steady: Mapping[str, Sequence[bool]],
     criterion: str | None,
     disturbed: int = 0,
+    int8_share: float | None = None,
 ) -> Status:
     """Return the status of a cell that is to be run.
 
@@ -65,6 +66,8 @@ def cell_status(
         the cell unstable; throughput without one only beside no latency, else the reason says so.
     criterion : met, failed or undecided against the baseline; None where there is no comparison.
     disturbed : how many of the invocations were measured, or their baselines, while the host was busy or slow.
+    int8_share : of the multiplications of a cell that claims INT8, those that ran in it; None for any other cell, and
+        where it is not known.
     """
     invoked = [failure for failure in failures if failure.block is not None]
     ending = next((failure for failure in failures if failure.block is None), None)
@@ -77,6 +80,8 @@ def cell_status(
         return Status("pending", left if evaluated else "not prepared and evaluated yet")
     if criterion == "failed":
         return Status("inaccurate", "the whole interval of its difference to the baseline is beyond the criterion")
+    if int8_share is not None and int8_share < LEAST_INT8_SHARE:
+        return Status("partial", f"claims int8, but only {100 * int8_share:.2g} % of its multiplications ran in INT8")
     if is_majority(disturbed, invocations):
         where = f"{disturbed} of {invocations} blocks"
         return Status("disturbed", f"the host was slow or busy with something else in {where}")

@@ -69,6 +69,17 @@ class Rows:
             labels=self.labels[:count],
         )
 
+    def take(self, indices: Sequence[int]) -> Rows:
+        """Return the rows `indices`, in that order."""
+        spans = [slice(self.offsets[row], self.offsets[row + 1]) for row in indices]
+        return dataclasses.replace(
+            self,
+            input_ids=np.concatenate([self.input_ids[span] for span in spans]),
+            token_type_ids=np.concatenate([self.token_type_ids[span] for span in spans]),
+            offsets=np.cumsum([0, *(self.lengths[row] for row in indices)]),
+            labels=self.labels[np.asarray(indices)],
+        )
+
     def save(self, path: Path) -> None:
         """Write one ``.npz`` without pickles."""
         np.savez(

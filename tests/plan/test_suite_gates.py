@@ -10,7 +10,7 @@ from harness.plan.catalogue import catalogue
 from harness.plan.gate import COLUMNS, Gate, bound, by_labels
 from harness.plan.matrix import make_plan
 from harness.plan.suite import read_suite
-from harness.publish import fastest, placements, scenarios, tunings
+from harness.publish import coverage, fastest, placements, scenarios, tunings
 from harness.publish.rows import COLUMNS as ROWS
 
 AXES = {
@@ -130,7 +130,7 @@ def test_a_field_in_a_gates_match_means_the_labels_that_have_it(tmp_path):
 
 
 def test_every_column_of_a_gate_is_a_column_of_the_table_and_words_are_texts():
-    kinds = ROWS | scenarios.COLUMNS | tunings.COLUMNS | placements.TILE_COLUMNS
+    kinds = ROWS | scenarios.COLUMNS | tunings.COLUMNS | coverage.COLUMNS | placements.TILE_COLUMNS
     assert {name: kinds[name] == "string" for name in COLUMNS} == {name: bool(COLUMNS[name].words) for name in COLUMNS}
     # What is said of the fastest stands in one row alone, so no gate asks for it.
     with_ends = {name for name in kinds if f"{name}_low" in kinds} - fastest.COLUMNS.keys()
