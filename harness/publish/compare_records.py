@@ -11,10 +11,12 @@ from statistics import median
 from typing import Any
 
 from harness.execute import pins
+from harness.plan.emulation import is_timed
 from harness.results import cells, store
 from harness.results.timings import cpu_ns, turn_medians
 from harness.stats.changes import Subject
 from harness.stats.disturbance import Invocation, foreign_share
+from harness.stats.verdict import Failed, cell_status
 
 Record = Mapping[str, Any]
 
@@ -31,7 +33,7 @@ class Run:
     datasets: dict[str, Record] = field(default_factory=dict)
     accuracy: dict[str, Record] = field(default_factory=dict)
     invocations: dict[str, dict[int, Record]] = field(default_factory=lambda: defaultdict(dict))
-    failures: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    failures: dict[str, list[Failed]] = field(default_factory=lambda: defaultdict(list))
 
     @property
     def name(self) -> str:
@@ -41,12 +43,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell that both runs have: its labels, its key and configs, and its digest in each."""
+    """A cell that both runs have: its labels and key in the first, and its digest and configs in each."""
 
     key: str
     labels: tuple[str, ...]
     digests: tuple[str, str]
     configs: Mapping[str, Mapping[str, Any]]
+    other_configs: Mapping[str, Mapping[str, Any]]
 
 
 def read(path: Path) -> Run:
@@ -66,9 +69,25 @@ def read(path: Path) -> Run:
             run.accuracy[line["cell_digest"]] = line
         elif kind == "invocation":
             run.invocations[line["cell_digest"]][line["block"]] = line
-        elif kind == "failure":
-            run.failures[line["cell_digest"]].append(f"{line['stage']}: {line['kind']}: {line['message']}")
+        elif kind == "failure" and "scenario" not in line:
+            failed = Failed(line["kind"], line["message"], line["stage"], line["block"])
+            run.failures[line["cell_digest"]].append(failed)
     return run
+
+
+def failed_or_missing(run: Run, digest: str, configs: Mapping[str, Mapping[str, Any]]) -> tuple[str | None, str | None]:
+    """Return why a cell has failed on one side, and what of it was not measured there; None where nothing is amiss."""
+    invocations, failures = run.invocations[digest], run.failures[digest]
+    blocks = configs["protocol"]["blocks"] if is_timed(configs["host"]) else 0
+    evaluated = digest in run.accuracy
+    status = cell_status(
+        failures=failures, evaluated=evaluated, invocations=len(invocations), blocks=blocks, steady={}, criterion=None
+    )
+    if status.name == "pending":
+        done = f"{len(invocations)} of {blocks} blocks" if blocks else ""
+        return None, ", ".join(filter(None, (done, "" if evaluated else "no accuracy")))
+    ended = status.name in ("oom", "timeout") or status.name.startswith("failed")
+    return (f"{status.name}: {status.reason}" if ended else None), None
 
 
 def mode_of(one: Run, other: Run) -> str:
@@ -95,7 +114,8 @@ def matched(one: Run, other: Run) -> tuple[list[Cell], tuple[str, ...]]:
             rest.append(entry["key"])
             continue
         digests = (entry["digest"], partner["digest"])
-        found.append(Cell(entry["key"], tuple(entry["labels"]), digests, cells.configs(one.header, entry)))
+        configs = cells.configs(one.header, entry), cells.configs(other.header, partner)
+        found.append(Cell(entry["key"], tuple(entry["labels"]), digests, *configs))
     taken = {cell.digests[1] for cell in found}
     rest += [entry["key"] for entry in other.header["cells"] if entry["digest"] not in taken]
     return found, tuple(rest)

@@ -2,6 +2,10 @@
 
 A round is an invocation and its time the invocation's median, because iterations inside one process are not
 independent: pytest-benchmark's median is then the p50 of our tables, and its spread is that between processes.
+
+Its readers look at names and times alone. So a cell that has failed is left out, as pytest-benchmark leaves out a test
+that failed, and one that is not fit for use otherwise says so in its name and stands in a group of its own, where it is
+ranked beside no cell that is. Status, criterion and accuracy are in `extra_info`.
 """
 
 from __future__ import annotations
@@ -14,8 +18,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from harness.errors import UserError
 from harness.plan.config import AXES
+from harness.publish import rows
+from harness.publish.numbers import is_known
 from harness.results import cells
 from harness.stats import estimate
 
@@ -24,13 +32,24 @@ Record = Mapping[str, Any]
 #: The version of pytest-benchmark whose fields these are.
 VERSION = "5.3.1"
 
+#: Columns of the table that a benchmark tells of its cell.
+_TOLD = (
+    *("status", "reason", "metric", "value", "value_low", "value_high", "baseline", "criterion"),
+    *("difference", "difference_low", "difference_high", "speedup", "speedup_low", "speedup_high"),
+)
+
+#: The statuses of cells that have failed, whatever else was measured of them.
+_FAILED = ("failed", "oom", "timeout")
+
 #: Of the interpreter that times; pytest-benchmark's is its own, ours is each environment's and stands in its lock.
 _INTERPRETER = (
     *("python_compiler", "python_implementation", "python_implementation_version", "python_version", "python_build"),
 )
 
 
-def document(records: Sequence[Record], host: Record | None, wanted: str | None = None) -> dict[str, Any]:
+def document(
+    records: Sequence[Record], host: Record | None, wanted: str | None = None, table: pd.DataFrame | None = None
+) -> dict[str, Any]:
     """Return the benchmarks of a run: one for each timed series (latency, throughput) of each cell that was measured.
 
     Parameters
@@ -38,10 +57,11 @@ def document(records: Sequence[Record], host: Record | None, wanted: str | None 
     records : of one run, the header first.
     host : the description of its host, None where none is stored.
     wanted : a cell's key or some of its labels; None for all cells.
+    table : the run's rows, where they are made already.
 
     Raises
     ------
-    UserError : no such cell, or none was measured.
+    UserError : no such cell, or none was measured that has not failed.
     """
     header = records[0]
     entries = header["cells"] if wanted is None else cells.some(header, wanted)
@@ -49,16 +69,38 @@ def document(records: Sequence[Record], host: Record | None, wanted: str | None 
     for line in records:
         if line["type"] == "invocation":
             invocations[line["cell_digest"]].append(line)
-    found = [one for entry in entries for one in _benchmarks(header, entry, invocations[entry["digest"]])]
+    table = rows_of(records, host) if table is None else table
+    told = {row["cell_digest"]: row for row in table.to_dict("records")}
+    failed = left_out(table)
+    found = [
+        one
+        for entry in entries
+        if entry["key"] not in failed
+        for one in _benchmarks(header, entry, invocations[entry["digest"]], told[entry["digest"]])
+    ]
     if not found:
         which = "no cell" if wanted is None else f"cell {wanted}: none"
-        raise UserError(f"run {header['run']}: {which} was measured yet; want at least one invocation")
+        because = "".join(f"; {entry['key']}: {failed[entry['key']]}" for entry in entries if entry["key"] in failed)
+        raise UserError(f"run {header['run']}: {which} was measured yet; want at least one invocation{because}")
     return {
         "machine_info": _machine(header["host"], host or {}),
         "commit_info": _commit(header["harness"]),
         "benchmarks": found,
         "datetime": header["time"],
         "version": VERSION,
+    }
+
+
+def rows_of(records: Sequence[Record], host: Record | None) -> pd.DataFrame:
+    """Return the rows of a run's table, whose host is described or not."""
+    return rows.rows(records, None if host is None else host.get("isa"))
+
+
+def left_out(table: pd.DataFrame) -> dict[str, str]:
+    """Return the key of each cell that has failed, and so is in no document -> its status and reason."""
+    kinds = table["status"].str.split("(").str[0]
+    return {
+        row["cell_key"]: f"{row['status']}: {row['reason']}" for row in table[kinds.isin(_FAILED)].to_dict("records")
     }
 
 
@@ -110,23 +152,24 @@ def summary(data: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def _benchmarks(header: Record, entry: Record, invocations: Sequence[Record]) -> list[dict[str, Any]]:
+def _benchmarks(header: Record, entry: Record, invocations: Sequence[Record], row: Record) -> list[dict[str, Any]]:
     series: dict[str, list[Record]] = defaultdict(list)
     for line in sorted(invocations, key=lambda line: line["block"]):
         for one in line["series"]:
             series[one["role"]].append(one)
-    return [_benchmark(header, entry, role, timed) for role, timed in series.items()]
+    return [_benchmark(header, entry, role, timed, row) for role, timed in series.items()]
 
 
-def _benchmark(header: Record, entry: Record, role: str, series: Sequence[Record]) -> dict[str, Any]:
+def _benchmark(header: Record, entry: Record, role: str, series: Sequence[Record], row: Record) -> dict[str, Any]:
     configs = cells.configs(header, entry)
     labels = dict(zip(AXES, entry["labels"], strict=True))
-    name = f"{entry['key']}[{role}]"
+    unfit = [] if row["status"] == "ok" else [row["status"]]
+    name = f"{entry['key']}[{'-'.join((role, *unfit))}]"
     medians = [estimate.percentiles(one["latency_ns"], (50,))[0] / 1e9 for one in series]
     batch = series[0]["batch_size"]
     environment = configs["backend"]["environment"]
     return {
-        "group": "/".join((labels["model"], labels["task"], labels["host"], labels["protocol"], role)),
+        "group": "/".join((labels["model"], labels["task"], labels["host"], labels["protocol"], role, *unfit)),
         "name": name,
         "fullname": name,
         "params": {**labels, "series": role},
@@ -139,6 +182,7 @@ def _benchmark(header: Record, entry: Record, role: str, series: Sequence[Record
             "batch_size": batch,
             "sequence_length": series[0]["sequence_length"],
             "rows_per_second": statistics.median(batch / seconds for seconds in medians),
+            **{column: row[column] if is_known(row[column]) else None for column in _TOLD},
         },
         "options": {
             "disable_gc": True,
