@@ -25,9 +25,7 @@ MODALITY = "image"
 BUILT = True
 
 
-def load(
-    folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed: int, fixed: bool = False
-) -> PreTrainedModel:
+def load(folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed: int) -> PreTrainedModel:
     """Build the network in FP32, in evaluation mode.
 
     Parameters
@@ -36,7 +34,6 @@ def load(
     model : its `options` are fields of transformers' ``ViTConfig``: image_size, patch_size, hidden_size ...
     labels : the task's class names in order; empty for a regression, which has one output.
     seed : for all weights.
-    fixed : of no meaning here: its head is new.
 
     Raises
     ------
