@@ -13,6 +13,7 @@ from harness.results import timings
 from harness.stats import estimate, pairs, repetition
 from harness.stats.disturbance import Invocation
 from harness.stats.estimate import Interval
+from harness.words import counted
 
 Record = Mapping[str, Any]
 
@@ -193,7 +194,7 @@ def _ends(interval: Interval) -> str:
 
 
 def _blocks(levels: Sequence[float]) -> str:
-    return f"{len(levels)} block{'' if len(levels) == 1 else 's'}"
+    return counted(len(levels), "block")
 
 
 def _hosts(then: str, now: str, old: Record | None, new: Record) -> str:

@@ -19,6 +19,7 @@ from harness.publish.trend import ACCURACY, CANDIDATE, CONFIRMED, LATENCY, Candi
 from harness.results import store
 from harness.stats.estimate import Interval
 from harness.stats.trend import FEWEST_AFTER, FEWEST_BEFORE
+from harness.words import counted
 
 #: Columns of the CSV. `change` is relative (0.031 is +3.1 %), for accuracy a difference in the metric's unit.
 COLUMNS = (
@@ -72,12 +73,12 @@ def summary(trends: Sequence[Trend]) -> list[str]:
     """Return what was looked at, and what came of it, in sentences."""
     metric = trends[0].metric
     machines, runs = {one.history.machine for one in trends}, {point.run for one in trends for point in one.points}
-    counted: dict[str, int] = defaultdict(int)
+    by_status: dict[str, int] = defaultdict(int)
     for one in trends:
         for found in one.candidates:
-            counted[found.status] += 1
-    hosts = f"{len(machines)} host{'s' if len(machines) != 1 else ''}"
-    found = ", ".join(f"{count} {status}" for status, count in counted.items()) or "none"
+            by_status[found.status] += 1
+    hosts = counted(len(machines), "host")
+    found = ", ".join(f"{count} {status}" for status, count in by_status.items()) or "none"
     lines = [f"{metric}: {len(trends)} histories on {hosts}, {len(runs)} runs; steps: {found}."]
     if below := sum(one.below_floor for one in trends):
         floors = " or ".join(sorted({f"{one.floor:.1%}" for one in trends if one.below_floor}))
@@ -163,12 +164,12 @@ _CHANGES = ("first run after", "changed", "cells")
 
 def _changes(trends: Sequence[Trend], root: Path) -> list[list[str]]:
     """Return each change between two runs once, with how many cells it concerns."""
-    counted: Mapping[tuple[str, str], set[str]] = defaultdict(set)
+    cells_of: Mapping[tuple[str, str], set[str]] = defaultdict(set)
     for one in trends:
         for place, differences in marks(one, root):
             for difference in differences:
-                counted[one.points[place].run, difference.line].add(one.history.key)
-    return [[run, line, str(len(cells))] for (run, line), cells in sorted(counted.items())]
+                cells_of[one.points[place].run, difference.line].add(one.history.key)
+    return [[run, line, str(len(cells))] for (run, line), cells in sorted(cells_of.items())]
 
 
 def _print(console: Console, headings: Sequence[str], body: Sequence[Sequence[str]], status: int | None = None) -> None:
