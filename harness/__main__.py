@@ -9,7 +9,10 @@ from harness.errors import StageError, UserError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; return the exit status: 0 done, 1 gate failed, 2 wrong usage, 3 cell failed, 130 interrupted."""
+    """Run one command; return the exit status.
+
+    0 done, 1 gate failed, 2 wrong usage, 3 cell failed, 4 gate undecided, 130 interrupted.
+    """
     from harness import cli
 
     try:

@@ -45,7 +45,11 @@ COMMANDS = (
         takes_overrides=True,
     ),
     Command("status", "show what of a run is done, failed and left", "harness status"),
-    Command("table", "print a run's table and write it as CSV, Markdown, Parquet and a picture", "harness table"),
+    Command(
+        "table",
+        "print a run's table and write it as CSV, Markdown, Parquet and a picture; or judge it by a suite's gates",
+        "harness table 20261124T135530Z --suite suites/quickstart.yaml",
+    ),
     Command(
         "trials",
         "print the trials of a cell's tuning, query them, and draw accuracy against latency",
@@ -108,7 +112,8 @@ def _parser(chosen: str | None) -> _Parser:
     parser = _Parser(
         prog="harness",
         description="Low-precision inference on Xeon: sweeps, accuracy-aware tuning, measurements that can be trusted.",
-        epilog="Exit status: 0 done, 1 some gate failed, 2 wrong usage, 3 some cell failed, 130 interrupted.",
+        epilog="Exit status: 0 done, 1 some gate failed, 2 wrong usage, 3 some cell failed, 4 some gate is undecided, "
+        "130 interrupted.",
     )
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=_Parser)

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import StageError, nearest
 from harness.plan.cell import Cell
@@ -31,7 +31,8 @@ class ExecutedPrecision:
     """What the runtime really executed in one forward pass, read from the runtime and never assumed.
 
     `kernels` maps a name of the runtime's own to how often it ran; `source` says where the names were read
-    (``torch.profiler``, ``oneDNN verbose``, ``graph``).
+    (``torch.profiler``, ``oneDNN verbose``, ``graph``). `int8_multiplications` and `multiplications` are those of the
+    products counted (see :mod:`harness.backends.multiplications`), None where the runtime does not show all of them.
     """
 
     int8_ops: int
@@ -39,6 +40,8 @@ class ExecutedPrecision:
     fp32_ops: int
     source: str
     kernels: Mapping[str, int] = field(default_factory=dict)
+    int8_multiplications: int | None = None
+    multiplications: int | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,12 @@ class Tunable:
 
 
 class Backend(ABC):
-    """An execution path of a framework. `quantize` and `load` run in different processes."""
+    """An execution path of a framework. `quantize` and `load` run in different processes.
+
+    `model_types` are those of a checkpoint's config.json that it can read; None: whatever transformers loads.
+    """
+
+    model_types: ClassVar[tuple[str, ...] | None] = None
 
     @staticmethod
     @abstractmethod

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
 import re
 import tempfile
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from harness.backends.base import ExecutedPrecision
+from harness.backends.multiplications import Tally, of_product
 
 #: The primitives that do the arithmetic of a network; reorders, softmax and the like take no part in the count.
 PRIMITIVES = ("matmul", "inner_product", "convolution")
@@ -61,6 +63,7 @@ def count(lines: Iterable[str], beside: Mapping[str, int]) -> ExecutedPrecision:
     """
     kernels: Counter[str] = Counter({f"{name} (fp32)": times for name, times in beside.items()})
     totals: Counter[str] = Counter({"fp32": sum(beside.values())})
+    tally = Tally()
     for line in lines:
         fields = line.split(",")
         if not line.startswith("onednn_verbose") or "exec" not in fields:
@@ -73,9 +76,31 @@ def count(lines: Iterable[str], beside: Mapping[str, int]) -> ExecutedPrecision:
         source_precision, weights_precision = _PRECISION.get(source), _PRECISION.get(weights)
         precision = source_precision if source_precision == weights_precision else "fp32"
         totals[precision or "fp32"] += 1
+        # The shapes stand before the time, which ends the line.
+        tally.add(precision or "fp32", _multiplications(primitive, fields[-2]))
         kernels[f"{primitive} {kernel} {source}x{weights}"] += 1
     names = ["oneDNN verbose", *(["torch.profiler"] if beside else [])]
-    return ExecutedPrecision(totals["int8"], totals["bf16"], totals["fp32"], ", ".join(names), dict(kernels))
+    counts = (totals["int8"], totals["bf16"], totals["fp32"])
+    # Not the total: products that oneDNN does not execute are not in its log.
+    return ExecutedPrecision(*counts, ", ".join(names), dict(kernels), int8_multiplications=tally.int8)
+
+
+def _multiplications(primitive: str, problem: str) -> int | None:
+    """Return the multiplications of a product from how oneDNN writes its shapes; None for what is not read here.
+
+    ``128x384:384x1536`` is a matmul of two factors, whose batches may be broadcast, with the result's shape behind them
+    in some versions; ``mb128ic384oc1536`` an inner product.
+    """
+    if primitive == "inner_product":
+        sizes = re.fullmatch(r"(?:mb(\d+))ic(\d+)oc(\d+)", problem)
+        return math.prod(map(int, sizes.groups())) if sizes else None
+    if primitive != "matmul" or not re.fullmatch(r"\d+(x\d+)+(:\d+(x\d+)+){1,2}", problem):
+        return None
+    left, right, *_ = ([int(size) for size in factor.split("x")] for factor in problem.split(":"))
+    if len(left) != len(right):
+        return None
+    batches = [max(pair) for pair in zip(left[:-2], right[:-2], strict=True)]
+    return of_product(left, [*batches, left[-2], right[-1]])
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from harness.backends.base import ExecutedPrecision
+from harness.backends.multiplications import Tally, of_product
 from harness.backends.onnxruntime import session
 
 #: Operators that multiply and add integers of 8 bits.
@@ -34,6 +35,7 @@ def prove(file: Path, inputs: Mapping[str, np.ndarray]) -> ExecutedPrecision:
         events = json.loads(Path(profiled.end_profiling()).read_text())
     kinds: Counter[str] = Counter()
     kernels: Counter[str] = Counter()
+    tally = Tally()
     for event in events:
         if event.get("cat") != "Node" or not event["name"].endswith(_KERNEL):
             continue
@@ -42,8 +44,18 @@ def prove(file: Path, inputs: Mapping[str, np.ndarray]) -> ExecutedPrecision:
         if precision is not None:
             kinds[precision] += 1
             kernels[operator] += 1
+            tally.add(precision, _multiplications(operator, event["args"]))
     counts = (kinds["int8"], kinds["bf16"], kinds["fp32"])
-    return ExecutedPrecision(*counts, "ONNX Runtime profiler", dict(sorted(kernels.items())))
+    named = dict(sorted(kernels.items()))
+    return ExecutedPrecision(*counts, "ONNX Runtime profiler", named, tally.int8, tally.total)
+
+
+def _multiplications(operator: str, facts: dict[str, Any]) -> int | None:
+    """Return the multiplications of a product; None for several in one kernel, which its outer shapes do not tell."""
+    if not any(word in operator for word in ("MatMul", "Gemm")):
+        return None
+    left, result = (next(iter(facts[f"{side}_type_shape"][0].values())) for side in ("input", "output"))
+    return of_product(left, result)
 
 
 def _precision(operator: str, facts: dict[str, Any]) -> str | None:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from harness.backends.base import ExecutedPrecision
+from harness.backends.multiplications import Tally, of_product
 from harness.errors import StageError
 from harness.plan import emulation
 
@@ -36,6 +37,9 @@ _QUANTIZES_INPUT = re.compile(r"src_dyn_quant_group_size:[1-9]")
 #: How long loading a model and one forward pass may take, in the process whose log is read.
 _LOG_SECONDS = 600
 
+#: Behind the name of a product whose scales the runtime applies to its result.
+_DEQUANTIZED = "/Dequantization"
+
 
 def prove(
     compiled: Any, method: str, file: Path, properties: Mapping[str, Any], inputs: Mapping[str, np.ndarray]
@@ -50,20 +54,57 @@ def prove(
     kernels: Counter[str] = Counter()
     source = "OpenVINO runtime model"
     quantizes_input = False
+    tally, work, nameless = Tally(), _work(file, inputs), []
     if method in ("dynamic", "weight_only"):
         source += " and oneDNN verbose"
         quantizes_input, made = _log_of_kernels(file, properties, inputs)
         kernels.update(made)
     for node in compiled.get_runtime_model().get_ops():
         layer, kernel, takes = (_fact(node, name) for name in ("layerType", "primitiveType", "runtimePrecision"))
-        if not _is_product(layer, _fact(node, "originalLayersNames")):
+        origins = _fact(node, "originalLayersNames")
+        if not _is_product(layer, origins):
             continue
         precision = _precision(kernel)
         if precision == "fp32" and takes.lower() in _INT8 and layer == "FullyConnected" and quantizes_input:
             precision = "int8"
         kinds[precision] += 1
         kernels[f"{layer} {kernel}"] += 1
-    return ExecutedPrecision(kinds["int8"], kinds["bf16"], kinds["fp32"], source, dict(sorted(kernels.items())))
+        names = {name.split(_DEQUANTIZED)[0] for name in origins.split(",")}
+        made = [work.pop(name) for name in names if name in work]
+        if made:
+            tally.add(precision, None if None in made else sum(made))
+        else:
+            nameless.append(precision)
+    # A product that has lost its name is one of those that no node names; which, is only plain where they are alike.
+    alike = len(set(nameless)) == 1 and len(nameless) == len(work) and None not in work.values()
+    for precision in nameless[: 1 if alike else None]:
+        tally.add(precision, sum(work.values()) if alike else None)
+    counts = (kinds["int8"], kinds["bf16"], kinds["fp32"])
+    return ExecutedPrecision(*counts, source, dict(sorted(kernels.items())), tally.int8, tally.total)
+
+
+def _work(file: Path, inputs: Mapping[str, np.ndarray]) -> dict[str, int | None]:
+    """Return the multiplications of each product of the network as it was read, by name, for inputs of these shapes.
+
+    The runtime model has no sizes where any are taken, but each of its nodes names those that it was made from.
+    """
+    from harness.backends.openvino import import_openvino
+
+    model = import_openvino().Core().read_model(file)
+    model.reshape({name: list(array.shape) for name, array in inputs.items()})
+    found: dict[str, int | None] = {}
+    for node in model.get_ordered_ops():
+        kind = node.get_type_name()
+        if kind == "MatMul":
+            left, facts = list(node.input(0).get_shape()), node.get_attributes()
+            result = list(node.output(0).get_shape())
+            found[node.get_friendly_name()] = None if facts.get("transpose_a") else of_product(left, result)
+        elif kind == "ScaledDotProductAttention":
+            query, key = (list(node.input(place).get_shape()) for place in (0, 1))
+            scores = of_product(query, [*query[:-1], key[-2]])
+            values = of_product([*query[:-1], key[-2]], list(node.output(0).get_shape()))
+            found[node.get_friendly_name()] = None if None in (scores, values) else scores + values
+    return found
 
 
 def _fact(node: Any, name: str) -> str:

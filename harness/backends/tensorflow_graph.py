@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.backends.base import ExecutedPrecision
+from harness.backends.multiplications import Tally, of_product
 from harness.errors import StageError
 
 if TYPE_CHECKING:
@@ -142,9 +143,19 @@ class Runner:
         trace = tf.compat.v1.RunMetadata()
         self._session.run(self._output, dict(zip(self._feeds, arrays, strict=True)), options, trace)
         nodes = {node.name: node for graph in trace.partition_graphs for node in graph.node}
-        ran = [node.node_name for device in trace.step_stats.dev_stats for node in device.node_stats]
-        counts: Counter[str] = Counter(_kernel(nodes[name]) for name in ran if name in nodes)
+        told = [node for device in trace.step_stats.dev_stats for node in device.node_stats]
+        ran = [node.node_name for node in told if node.node_name in nodes]
+        counts: Counter[str] = Counter(_kernel(nodes[name]) for name in ran)
         products = {kernel: count for kernel, count in sorted(counts.items()) if _PRODUCT in kernel}
+
+        shapes = {f"{node.node_name}:{out.slot}": _shape(out) for node in told for out in node.output}
+        tally = Tally()
+        for name in ran:
+            kernel = _kernel(nodes[name])
+            if _PRODUCT in kernel:
+                left = shapes.get(_with_slot(nodes[name].input[0]))
+                precision = "int8" if kernel.endswith("[int8]") else "other"
+                tally.add(precision, of_product(left, shapes.get(f"{name}:0")))
 
         def total(kind: str) -> int:
             return sum(count for kernel, count in products.items() if kernel.endswith(f"[{kind}]"))
@@ -155,7 +166,18 @@ class Runner:
             fp32_ops=total("fp32"),
             source="TensorFlow RunMetadata (step_stats and partition_graphs)",
             kernels=products,
+            int8_multiplications=tally.int8,
+            multiplications=tally.total,
         )
+
+
+def _shape(output: Any) -> list[int]:
+    return [int(dimension.size) for dimension in output.tensor_description.shape.dim]
+
+
+def _with_slot(name: str) -> str:
+    """Return the name of an input with the number of the output that it is; the first one's is left out in graphs."""
+    return name if ":" in name else f"{name}:0"
 
 
 def _kernel(node: Any) -> str:

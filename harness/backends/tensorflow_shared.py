@@ -94,6 +94,8 @@ def _unsupported_recipe(approach: ApproachConfig) -> str | None:
 class TensorflowBackend(Backend):
     """A frozen graph in a session; a backend's file names the `quantizer` of its environment."""
 
+    model_types = ARCHITECTURES
+
     #: Neural Compressor's static quantization, by the version in the environment.
     quantizer: tensorflow_static.Quantizer
 

@@ -22,6 +22,7 @@ from torch.ao.nn.quantized import dynamic
 
 from harness.backends.torch_network import light_imports
 from harness.errors import StageError
+from harness.models.conv1d import as_linear, is_conv1d
 
 TENSORS_FILE = "model.safetensors"
 STRUCTURE_FILE = "model.json"
@@ -123,6 +124,7 @@ def save(network: torch.nn.Module, out: Path, *, reduce_range: bool) -> None:
         "layers": layers,
         "tied": _tied(network),
     }
+    layers |= {name: {"kind": "linear"} for name in _turned(network, _empty(structure)) if name not in layers}
     (out / STRUCTURE_FILE).write_text(json.dumps(structure, indent=1, sort_keys=True) + "\n")
 
 
@@ -143,8 +145,10 @@ def load(artefact: Path) -> torch.nn.Module:
         raise StageError("damaged", f"artefact {artefact}: {error}") from error
     network = _empty(structure)
     for name, layer in structure["layers"].items():
-        if layer["kind"] == "bfloat16":
-            network.get_submodule(name).__class__ = Bfloat16Linear
+        if layer["kind"] in ("linear", "bfloat16"):
+            plain = as_linear(network.get_submodule(name))
+            plain.__class__ = {"linear": torch.nn.Linear, "bfloat16": Bfloat16Linear}[layer["kind"]]
+            network.set_submodule(name, plain)
         else:
             network.set_submodule(name, _layer(name, layer, tensors))
     for name, tensor in tensors.items():
@@ -168,6 +172,18 @@ def _empty(structure: dict[str, Any]) -> torch.nn.Module:
     config = kind.config_class.from_dict(structure["config"])
     with no_init_weights(), torch.device("meta"):
         return kind._from_config(config, attn_implementation=structure["attention"])
+
+
+def _turned(network: torch.nn.Module, empty: torch.nn.Module) -> list[str]:
+    """Return the layers of `network` that are linear where its class has a ``Conv1D``, whose weight lies the other way.
+
+    Parameters
+    ----------
+    empty : a network as its class makes it.
+    """
+    own = dict(network.named_modules())
+    conv1d = (name for name, module in empty.named_modules() if is_conv1d(module))
+    return [name for name in conv1d if isinstance(own.get(name), torch.nn.Linear)]
 
 
 def _tied(network: torch.nn.Module) -> dict[str, str]:

@@ -24,6 +24,7 @@ import torch
 
 from harness.backends.base import ExecutedPrecision
 from harness.backends.torch_isa import instruction_sets
+from harness.backends.torch_work import multiplications
 
 #: Kernels that multiply INT8 codes, whatever their inputs and outputs are.
 INT8_OPS = (
@@ -72,9 +73,12 @@ def executed_precision(forward: Callable[[], Any]) -> ExecutedPrecision:
         profile.export_chrome_trace(str(path))
         events = json.loads(path.read_text())["traceEvents"]
     counted = count(event for event in events if event.get("cat") == "cpu_op")
+    int8, total = multiplications(forward, counted)
     # The profiler names torch's operations; which kernels of which instruction set did their work, their libraries do.
     below = instruction_sets(forward, counted.int8_ops)
-    return dataclasses.replace(counted, kernels={**counted.kernels, **below})
+    return dataclasses.replace(
+        counted, kernels={**counted.kernels, **below}, int8_multiplications=int8, multiplications=total
+    )
 
 
 def count(events: Iterable[dict[str, Any]]) -> ExecutedPrecision:

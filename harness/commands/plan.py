@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -19,6 +19,7 @@ from harness.execute.schedule import rings
 from harness.plan.catalogue import catalogue
 from harness.plan.config import AXES
 from harness.plan.matrix import Plan, make_plan
+from harness.plan.preview import Preview, previews
 
 #: More cells than a person reads: counts for each axis are printed instead.
 LISTED_CELLS = 200
@@ -42,7 +43,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the plan; nothing is built, downloaded or measured."""
+    """Print the plan, and what is known of the user's own model and data; nothing is built, downloaded or measured.
+
+    Returns
+    -------
+    int : 0; 2 where a model or data of the user's own cannot be run.
+    """
     named = arguments.planned_host
     host = describe() if named is None else find_host(named, arguments.results)
     if arguments.compatibility and named is None:
@@ -50,8 +56,10 @@ def run(arguments: argparse.Namespace) -> int:
         host = with_all_instructions(host)
     plan = make_plan(catalogue(arguments.project), arguments.overrides, host)
     if arguments.json:
-        print(json.dumps(as_json(plan, host), indent=1))
-        return 0
+        own = previews(plan.cells)
+        inputs = [dataclasses.asdict(one) for one in own]
+        print(json.dumps(as_json(plan, host) | {"inputs": inputs}, indent=1))
+        return _status(own)
     if arguments.compatibility:
         from harness.publish import compatibility  # pandas, which no other form of this command needs
 
@@ -74,7 +82,16 @@ def run(arguments: argparse.Namespace) -> int:
             console.print(Text(f"  {axis}: " + ", ".join(f"{label} ({count})" for label, count in counts.items())))
     else:
         console.print(_table(plan))
-    return 0
+    own = previews(plan.cells)
+    for one in own:
+        for line in one.lines:
+            style = "red" if line.startswith("  problem") else "yellow" if line.startswith("  warning") else ""
+            console.print(Text(line, style=style), soft_wrap=True)
+    return _status(own)
+
+
+def _status(own: Sequence[Preview]) -> int:
+    return 2 if any(one.problem is not None for one in own) else 0
 
 
 def placements(plan: Plan, host: Host) -> Iterator[str]:

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
 from harness.commands.table import make_table
 from harness.errors import UserError
@@ -17,9 +16,11 @@ from harness.execute.cache import cache_folder
 from harness.execute.environment import environments
 from harness.execute.session import Counts
 from harness.execute.sources import require_any
+from harness.plan import preview
 from harness.plan.catalogue import Catalogue, catalogue
+from harness.plan.gate import by_labels
 from harness.plan.matrix import Plan, make_plan
-from harness.publish.gates import judge
+from harness.publish import gates
 from harness.publish.live import view_for
 from harness.publish.rows import rows as rows_of
 from harness.results import store
@@ -34,7 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the suite; 0 done, 1 a gate failed, 3 a cell failed."""
+    """Run the suite; 0 done, 1 a gate failed, 3 a cell failed, 4 a gate is undecided."""
     shipped = catalogue(arguments.project)
     return carry_out(arguments, shipped, make_plan(shipped, arguments.overrides))
 
@@ -44,8 +45,11 @@ def carry_out(arguments: argparse.Namespace, shipped: Catalogue, plan: Plan) -> 
     place = Place(arguments.results, cache_folder())
     _require_disk(place)
     require_any(plan.cells)
+    hopeless = preview.require_any(plan.cells)
     console = Console(stderr=True)
     with view_for(console) as view:
+        for line in hopeless:
+            view.note(line)
         session = open_session(
             plan,
             environments(shipped, place.cache),
@@ -60,14 +64,12 @@ def carry_out(arguments: argparse.Namespace, shipped: Catalogue, plan: Plan) -> 
 
 
 def _status(plan: Plan, rows, counts: Counts, console: Console) -> int:
-    outcomes = judge(plan.suite.gates, rows, hosts.describe().isa)
-    colours = {"met": "green", "failed": "red", "undecided": "yellow", "skipped": "dim"}
-    for outcome in outcomes:
-        text = Text.assemble(("gate ", ""), (outcome.state, colours[outcome.state]), f": {outcome.gate}")
-        console.print(text + Text(f" ({outcome.because})", style="dim"), soft_wrap=True)
+    options = [(option.axis, option.label, option.config) for option in plan.options]
+    outcomes = gates.judge([by_labels(gate, options) for gate in plan.suite.gates], rows, hosts.describe().isa)
+    gates.show(outcomes, console)
     if counts.failed_cells or counts.failed_invocations:
         return 3
-    return 1 if any(outcome.state == "failed" for outcome in outcomes) else 0
+    return gates.exit_status(outcomes)
 
 
 def _so_far(path: Path, block: int) -> str:

@@ -9,19 +9,52 @@ import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
-from harness.publish import run_table
+from harness.errors import UserError
+from harness.plan.catalogue import catalogue
+from harness.plan.gate import by_labels
+from harness.plan.matrix import overridden, parse
+from harness.plan.suite import read_suite
+from harness.publish import gates, run_table
 from harness.results import store
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's own options."""
     parser.add_argument("run", nargs="?", metavar="RUN", help="a run's id, its beginning, or a file; else the newest")
+    parser.add_argument(
+        "--suite", metavar="FILE", help="judge the run by the gates and the baseline of this suite; write nothing"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table and write its files."""
-    make_table(arguments.results, store.find_run(arguments.results, arguments.run), Console())
+    """Print the table and write its files; with a suite, judge it: 0 all met, 1 a gate failed, 4 one is undecided."""
+    run_file = store.find_run(arguments.results, arguments.run)
+    if arguments.suite is not None:
+        return _judge(arguments, run_file, Console())
+    make_table(arguments.results, run_file, Console())
     return 0
+
+
+def _judge(arguments: argparse.Namespace, run_file: Path, console: Console) -> int:
+    suite = read_suite(catalogue(arguments.project).suite(arguments.suite))
+    if not suite.gates:
+        raise UserError(f"suite={arguments.suite}: it has no gates to judge by; want e.g. gates: [...]")
+    header = store.read_run(run_file)[0]
+    table = run_table.read(arguments.results, run_file, suite.baseline or None)
+    options = [(option["axis"], option["label"], option["config"]) for option in header["options"]]
+    asked = [by_labels(gate, options) for gate in suite.gates]
+    narrowed = overridden(parse(header["overrides"]))
+    for gate in asked:
+        if gates.fits_no_row(gate, table.rows) and not narrowed.intersection(gate.match):
+            raise UserError(
+                f"suite={arguments.suite}: gate {gate.name}: match: it fits no row of run {header['run']}; want what "
+                "the run has on each axis"
+            )
+    host = store.read_host(arguments.results, header["host"])
+    table.show(console)
+    outcomes = gates.judge(asked, table.rows, None if host is None else host["isa"])
+    gates.show(outcomes, console)
+    return gates.exit_status(outcomes)
 
 
 def make_table(results: Path, run_file: Path, console: Console) -> pd.DataFrame:

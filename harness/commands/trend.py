@@ -9,7 +9,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from harness.commands.compare import PAIRS
 from harness.errors import UserError
 from harness.execute import host as hosts
 from harness.publish import trend_table
@@ -20,6 +19,9 @@ from harness.results.history import History, histories
 
 #: Where the tables and pictures of trends stand, below the folder of tables.
 FOLDER = "trend"
+
+#: Pairs of a confirmation: at the spread of real runs twelve confirm a step of 5 % in half of the cases only.
+PAIRS = 24
 
 #: The verdicts that are no good news.
 _WORSE = ("slower", "worse")

@@ -15,6 +15,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from harness.plan.cell import digest
+
 RESULT_FILE = "result.json"
 
 #: How often a harness looks whether another one has finished what both want.
@@ -45,7 +47,8 @@ class Artefacts:
 
         It appears under its name only when it is finished, so a killed maker leaves nothing that could be taken for
         it. One whose sizes or hashes no longer check is moved aside (``.damaged``, one a key) and made again, and the
-        new one's result file has a `note` on it. Hashes are checked once a process, sizes always.
+        new one's result file has a `note` on it. Hashes are checked once a process, sizes and that of the result file
+        always.
         """
         folder = self.root / f"{stage}-{key}"
         self.root.mkdir(parents=True, exist_ok=True)
@@ -89,6 +92,8 @@ class Artefacts:
             content = {"result": result, "seconds": seconds, "files": _hashes(making)}
             if damage:
                 content["note"] = f"made again: {damage}"
+            content = json.loads(json.dumps(content, allow_nan=False))  # as it will be read: keys are text
+            content["sha256"] = _own_hash(content)
             _write(making / RESULT_FILE, json.dumps(content, indent=1, allow_nan=False))
             making.rename(folder)
         except BaseException:
@@ -102,6 +107,8 @@ class Artefacts:
         try:
             content = json.loads((folder / RESULT_FILE).read_text())
             wanted, _ = content["files"], (content["result"], content["seconds"])
+            if content["sha256"] != _own_hash(content):
+                return f"{RESULT_FILE} did not have the recorded hash"
             there = _hashes(folder) if folder not in self._checked else wanted
             if there != wanted:
                 changed = sorted(name for name in {*there, *wanted} if there.get(name) != wanted.get(name))
@@ -116,6 +123,11 @@ class Artefacts:
 def _load(folder: Path, key: str) -> Artefact:
     content = json.loads((folder / RESULT_FILE).read_text())
     return Artefact(key, folder, content["result"], sum(_sizes(folder).values()), content["seconds"], reused=True)
+
+
+def _own_hash(content: dict[str, Any]) -> str:
+    """Return the SHA-256 of what an artefact's result file holds beside that hash."""
+    return digest({name: value for name, value in content.items() if name != "sha256"}, length=64)
 
 
 def _files(folder: Path) -> dict[str, Path]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StageError
+from harness.execute import conditions
 from harness.execute import host as hosts
 from harness.execute.artefacts import Artefacts
 from harness.execute.child import Children
@@ -57,9 +58,10 @@ def open_writer(
     """Return the writer and the records so far of the interrupted run of this plan, if there is one, else of a new."""
     unfinished = None if begin_anew else store.unfinished(place.results, header)
     if unfinished is None:
-        other = None if begin_anew else store.unfinished(place.results, header, any_code=True)
+        other = None if begin_anew else store.unfinished(place.results, header, of_any=True)
         if other is not None:
-            view.note(f"run {other.stem} of this plan was begun with other code: it stays as it is; a new one begins")
+            why = conditions.why_not(store.read_run(other)[0], header) or "with other code"
+            view.note(f"run {other.stem} of this plan was begun {why}: it stays as it is; a new one begins")
         return store.RunWriter.create(place.results, header), []
     writer = store.RunWriter.resume(unfinished)
     lines = store.read_run(unfinished)
@@ -80,7 +82,8 @@ def make_header(plan: Plan, environments: Environments, place: Place, code: Code
         store.save_environment(place.results, name, lock_hash, environments.lock_text(name))
     emulated = any(not emulation.is_timed(cell.host) for cell in plan.cells)
     emulator = f"{emulation.QEMU} {emulation.version()}" if emulated else None
-    return _header(plan, fingerprint, locks, harness=code.header, emulator=emulator, **fields)
+    where = {"limits": conditions.limits(host), "placements": conditions.placements(plan, host)}
+    return _header(plan, fingerprint, locks, harness=code.header, emulator=emulator, **where, **fields)
 
 
 def assemble(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from harness.execute.schedule import Slot, block_count, one_group
 from harness.plan.cell import Cell, baseline_of
 from harness.plan.config import ProtocolConfig
 from harness.plan.emulation import is_timed
+from harness.results.disturbances import Place
 from harness.stats import pairs
 from harness.stats.budget import Group, History, Round, next_round
 from harness.stats.disturbance import Invocation
@@ -45,20 +47,31 @@ def pools(cells: Sequence[Cell], baseline: Mapping[str, str]) -> list[Pool]:
 
 
 def next_slots(
-    pool: Pool, done: Done, is_closed: Callable[[Cell], bool], seed: int, scheduled: int
+    pool: Pool,
+    done: Done,
+    is_closed: Callable[[Cell], bool],
+    seed: int,
+    first: Callable[[set[Place]], int],
+    disturbed: Collection[Place] = (),
 ) -> tuple[Round, list[Slot]] | None:
     """Return the next further block of a pool and its slots in random order, or None when there is none to come.
 
-    Slots that were measured before an interruption are among them. `scheduled` is how many the schedule itself holds.
+    Slots that were measured before an interruption are among them.
+
+    Parameters
+    ----------
+    first : gives the place in the run of the block's first slot, with those that the block itself holds not counted.
+    disturbed : invocations that say nothing of a speed-up.
     """
+    groups = [_behind_replacements(group, done) for group in pool.groups]
     histories = {
-        name: history(done, name, done.timings.get(group.baseline, {}), is_closed(pool.cells[name]))
-        for group in pool.groups
+        name: history(done, name, done.timings.get(group.baseline, {}), is_closed(pool.cells[name]), disturbed)
+        for group in groups
         for name in (group.baseline, *group.cells)
     }
     protocol = pool.protocol
     found = next_round(
-        pool.groups,
+        groups,
         histories,
         target=protocol.target_half_width,
         budget_seconds=protocol.budget_seconds,
@@ -67,13 +80,14 @@ def next_slots(
     if found is None:
         return None
     cells = [pool.cells[name] for name in found.cells]
-    own = {name: group.blocks for group in pool.groups for name in (group.baseline, *group.cells)}
-    earlier = sum(
-        block >= own[name]
-        for name, block in done.invoked
-        if name in own and not (block == found.block and name in found.cells)
-    )
-    return found, one_group(cells, found.block, seed, scheduled + earlier)
+    own = {(cell.digest, found.block) for cell in cells}
+    return found, one_group(cells, found.block, seed, first(own))
+
+
+def _behind_replacements(group: Group, done: Done) -> Group:
+    """Return a group with the blocks counted in that were measured in the place of disturbed ones: none is bought."""
+    replaced = (block for name in (group.baseline, *group.cells) for block in done.replacements.get(name, ()))
+    return dataclasses.replace(group, blocks=max(group.blocks, *(block + 1 for block in replaced), 0))
 
 
 def line(pool: Pool, more: Round) -> str:
@@ -89,10 +103,17 @@ def known(more: Round, target: float) -> str:
     return f"half-width {now} of {100 * target:g} %"
 
 
-def history(done: Done, digest: str, baseline: Mapping[int, Invocation], closed: bool) -> History:
+def history(
+    done: Done,
+    digest: str,
+    baseline: Mapping[int, Invocation],
+    closed: bool,
+    disturbed: Collection[Place] = (),
+) -> History:
     """Return what a run's records hold of a cell, its levels by its quotients to a baseline's timings."""
+    levels = pairs.levels(baseline, done.timings.get(digest, {}))
     return History(
-        levels=pairs.levels(baseline, done.timings.get(digest, {})),
+        levels={block: level for block, level in levels.items() if (digest, block) not in disturbed},
         tried={block for name, block in done.invoked if name == digest},
         seconds=done.seconds.get(digest, {}),
         closed=closed,

@@ -44,6 +44,11 @@ def require_ok(outcome: Outcome) -> None:
         raise ChildError(outcome.status, outcome.message, outcome.log_tail)
 
 
+def _waiting(cell: Cell) -> dict[str, str]:
+    policy = cell.protocol.omp_wait_policy
+    return {} if policy == "default" else {"OMP_WAIT_POLICY": policy}
+
+
 @dataclass(frozen=True)
 class Children:
     """Launches the stages of cells in their environments, each in a fresh process.
@@ -185,7 +190,7 @@ class Children:
         }
         variables = {
             "OMP_NUM_THREADS": str(spec["threads"]),
-            "OMP_WAIT_POLICY": cell.protocol.omp_wait_policy,
+            **_waiting(cell),
             "HF_HOME": str(self.cache / "hub"),
             **(_HUGE_PAGES if cell.protocol.huge_pages and stage in _TIMED else {}),
             **self.variables.get(environment, {}),

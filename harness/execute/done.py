@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.results import timings
+from harness.results.disturbances import Place, Watched, watched
 from harness.stats.disturbance import Invocation
 
 
@@ -25,6 +26,8 @@ class Done:
     scenarios: set[tuple[str, int, str]] = field(default_factory=set)
     failed_scenarios: Counter[tuple[str, str]] = field(default_factory=Counter)
     timings: dict[str, dict[int, Invocation]] = field(default_factory=dict)  # cell -> block -> its latency
+    watched: dict[Place, Watched] = field(default_factory=dict)  # what the host did beside an invocation
+    replacements: dict[str, set[int]] = field(default_factory=dict)  # cell -> blocks in the place of disturbed ones
     seconds: dict[str, dict[int, float]] = field(default_factory=dict)  # cell -> block -> what the invocation took
 
     def add(self, line: Mapping[str, Any]) -> None:
@@ -42,6 +45,9 @@ class Done:
             self.invoked.add((cell, line["block"]))
             # Those of a ring are there together.
             self.seconds.setdefault(cell, {})[line["block"]] = line["wall_seconds"] / len(line.get("ring", [0]))
+            self.watched[cell, line["block"]] = watched(line)
+            if line.get("replacement"):
+                self.replacements.setdefault(cell, set()).add(line["block"])
             timing = timings.timing(line, "latency")
             if timing is not None:
                 self.timings.setdefault(cell, {})[line["block"]] = timing

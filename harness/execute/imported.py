@@ -16,10 +16,10 @@ import harness
 PACKAGE = Path(harness.__file__).parent
 
 
-def closure(roots: Sequence[Path], rooms: Sequence[str], without: str = "", package: Path = PACKAGE) -> list[Path]:
-    """Return `roots` and all that they import, however indirectly, from the `rooms` of `package`; sorted.
+def closure(roots: Sequence[Path], without: Sequence[str] = (), package: Path = PACKAGE) -> list[Path]:
+    """Return `roots` and all that they import, however indirectly, of `package`; sorted.
 
-    Files whose names match the pattern `without` are left out, and what only they import. Imports inside functions
+    Files that match one of the patterns `without` are left out, and what only they import. Imports inside functions
     count, those for type checkers do not. A module that is found by name at run time is a root of its own.
     """
     found: set[Path] = set()
@@ -29,11 +29,7 @@ def closure(roots: Sequence[Path], rooms: Sequence[str], without: str = "", pack
         if path in found:
             continue
         found.add(path)
-        waiting += [
-            other
-            for other in _imports(path, package)
-            if other.relative_to(package).parts[0] in rooms and not (without and other.match(without))
-        ]
+        waiting += [other for other in _imports(path, package) if not any(map(other.match, without))]
     return sorted(found)
 
 

@@ -57,6 +57,7 @@ class Ledger:
                     reused=prepared.artefact.reused,
                     stages=prepared.stages,
                     provenance=prepared.provenance,
+                    label_matching=prepared.label_matching,
                 )
             )
 
@@ -113,4 +114,5 @@ class Ledger:
 
 
 def _dataset_fields(tokenised: Artefact) -> dict[str, Any]:
-    return {name: tokenised.result.get(name) for name in ("rows", "fingerprints", "labels", "references")}
+    names = ("rows", "fingerprints", "labels", "references", "max_length", "positions", "truncation")
+    return {name: tokenised.result.get(name) for name in (*names, "leaked_rows_dropped")}

@@ -25,11 +25,17 @@ Progress = Callable[[str, int, int, str], None]
 
 @dataclass(frozen=True)
 class Prepared:
-    """A cell's artefact and the stages that led to it, as the `prepared` record tells them."""
+    """A cell's artefact and the stages that led to it, as the `prepared` record tells them.
+
+    `label_matching` is how a fine-tuned head's outputs stand for the task's labels; None where no head was there.
+    `per_row` holds the multiplications of the FP32 network (see :func:`harness.models.work.per_row`).
+    """
 
     artefact: Artefact
     tokenised: Artefact
     stages: list[dict[str, Any]]
+    label_matching: dict[str, Any] | None = None
+    per_row: dict[str, int] | None = None
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -86,12 +92,13 @@ class Preparation:
             {"stage": stage, "artefact": made.key, "seconds": made.seconds, "reused": made.reused}
             for stage, made in ((cutter(cell), tokenised), ("finetune", checkpoint), (maker(cell), artefact))
         ]
-        return Prepared(artefact, tokenised, stages)
+        told = (checkpoint.result.get(name) for name in ("label_matching", "per_row"))
+        return Prepared(artefact, tokenised, stages, *told)
 
     def evaluate(self, cell: Cell, keys: StageKeys, prepared: Prepared) -> Accuracy:
         """Return the accuracy of the cell's artefact on this host."""
         inputs = {"artefact": prepared.artefact.path, "tokenised": prepared.tokenised.path}
-        options = {"limit_evaluation": cell.protocol.limit_evaluation}
+        options = {"limit_evaluation": cell.protocol.limit_evaluation, "per_row": prepared.per_row}
         evaluated = self._stage("evaluate", keys.evaluate, cell, cell.backend.environment, inputs, options)
         inputs = {"tokenised": prepared.tokenised.path}
         options = {"predictions": evaluated.result["predictions"]}

@@ -239,8 +239,11 @@ def line(scenario: str, values: Mapping[str, Any]) -> str:
     if scenario == "server":
         share, limit = 100 * values["percentile"], values["limit_ns"] / 1e6
         return f"server {values['per_second']:.1f} queries/s, {share:g} % within {limit:g} ms"
-    shown = ", ".join(f"p{100 * one['percentile']:g} {one['latency_ns'] / 1e6:.2f}" for one in values["percentiles"])
-    return f"single stream {shown} ms"
+    # What early stopping puts no bound on is the latency of too few queries.
+    borne = [one for one in values["percentiles"] if one["bound_ns"] is not None]
+    shown = ", ".join(f"p{100 * one['percentile']:g} {one['latency_ns'] / 1e6:.2f}" for one in borne)
+    queries = len(values["probes"][0]["latency_ns"])
+    return f"single stream of {queries} queries" + (f": {shown} ms" if shown else ", too few for a percentile")
 
 
 def _resources(outcomes: Sequence[Outcome]) -> dict[str, Any]:

@@ -21,12 +21,14 @@ class Slot:
     """One place in the schedule: which cell is invoked in which block, as the how-manieth invocation of the run.
 
     `repetition` counts a cell's own invocations; it is the block where that holds all cells of a comparison group.
+    `replaces` is True in a further block that is measured in the place of a disturbed one.
     """
 
     order: int
     block: int
     cell: Cell
     repetition: int
+    replaces: bool = False
 
 
 def rings(cells: Sequence[Cell], baseline: Mapping[str, str], seed: int = 0) -> list[list[Slot]]:

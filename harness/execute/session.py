@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StageError
-from harness.execute import budget, scenarios
+from harness.execute import further, scenarios
 from harness.execute.artefacts import Artefact
 from harness.execute.child import Children, require_ok
 from harness.execute.done import Done
@@ -119,7 +119,7 @@ class Session:
         try:
             self.prepare()
             self._measure_blocks()
-            self._spend_budgets()
+            self._measure_further()
         except KeyboardInterrupt:
             self.end("interrupted", time.monotonic() - start)
             raise
@@ -154,14 +154,14 @@ class Session:
             if any(measured):
                 self._after_block(block)
 
-    def _spend_budgets(self) -> None:
-        """Measure further blocks where speed-ups are known least, as far as a protocol names a target and a budget."""
-        for pool in budget.pools(self._cells, self._baseline):
-            while found := budget.next_slots(pool, self.done, self.is_closed, self._seed, self._slot_count):
-                more, slots = found
-                self._view.note(budget.line(pool, more))
-                self._rings.measure(slots)
-                self._after_block(more.block)
+    def _measure_further(self) -> None:
+        """Measure blocks in the place of disturbed ones, and those that a protocol's budget buys."""
+        scheduled = list(itertools.chain.from_iterable(self._scheduled))
+        more = further.blocks(self._cells, self._baseline, self.done, self.is_closed, scheduled, self._seed)
+        for line, slots in more:
+            self._view.note(line)
+            self._rings.measure(slots)
+            self._after_block(slots[0].block)
 
     def is_open(self, slot: Slot) -> bool:
         """Say whether a slot is to be measured: it is not yet, and its cell has not failed."""
@@ -265,6 +265,7 @@ class Session:
                 voluntary_switches=outcome.voluntary_switches,
                 involuntary_switches=outcome.involuntary_switches,
                 ring=ring,
+                replacement=slot.replaces or None,
                 **outcome.values,
             )
         except StageError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from harness.execute.imported import PACKAGE, closure
 from harness.plan import ceilings, emulation
 from harness.plan.cell import Cell, digest
 
-#: Stage -> the files under harness/ that it begins with ({backend} and the like are the cell's): they and what they
-#: import of _ROOMS are part of its key.
+#: Stage -> the files under harness/ that it begins with ({backend} and the like are the cell's): they and all that
+#: they import are part of its key.
 _ROOTS = {
     "tokenise": ("worker/tokenise.py", "tasks/{reader}.py"),
     "windows": ("worker/windows.py", "tasks/{reader}.py", "models/{architecture}.py"),
@@ -30,16 +30,11 @@ _ROOTS = {
     "score": ("worker/score.py", "tasks/metrics/*/*.py"),
 }
 
-#: plan/ holds the configs, whose values are in the key themselves, and errors.py only words.
-_ROOMS = {
-    "tokenise": ("worker", "tasks"),
-    "windows": ("worker", "tasks", "models"),
-    "finetune": ("worker", "models"),
-    "quantize": ("worker", "backends", "models", "approaches"),
-    "tune": ("worker", "backends", "models", "approaches", "tuning", "stats", "tasks"),
-    "evaluate": ("worker",),
-    "score": ("worker", "tasks"),
-}
+#: Imported, but not part of any key: the schema of configs, whose values are in the key themselves, and words.
+_NOT_COVERED = ("plan/config.py", "errors.py", "words.py")
+
+#: A tuner's way into a backend counts only where the stage tunes.
+_OF_TUNERS = "*_tuning.py"
 
 
 @dataclass(frozen=True)
@@ -119,20 +114,29 @@ def _judging(cell: Cell) -> tuple[Any, ...]:
     )
 
 
+def covered(stage: str, names: Mapping[str, str], package: Path = PACKAGE) -> list[Path]:
+    """Return the source files that are part of a stage's key.
+
+    A tuner's way into a backend (``*_tuning.py``) counts only where the stage tunes.
+
+    Parameters
+    ----------
+    names : what the cell has for ``backend``, ``reader`` and ``architecture``.
+    """
+    files = [path for root in _ROOTS[stage] for path in sorted(package.glob(root.format(**names)))]
+    return closure(files, _NOT_COVERED if stage == "tune" else (*_NOT_COVERED, _OF_TUNERS), package)
+
+
 def _key(package: Path, stage: str, cell: Cell, *parts: Any) -> str:
-    names = {"backend": cell.backend.name, "reader": cell.task.reader, "architecture": cell.model.architecture}
-    roots = tuple(root.format(**names) for root in _ROOTS[stage])
-    return digest([stage, code_digest(roots, _ROOMS[stage], package), parts])
+    code = code_digest(stage, cell.backend.name, cell.task.reader, cell.model.architecture, package)
+    return digest([stage, code, parts])
 
 
 @functools.cache
-def code_digest(roots: Sequence[str], rooms: Sequence[str], package: Path = PACKAGE) -> str:
-    """Return a digest of the source files that `roots` (patterns below the package) name or import of `rooms`.
-
-    A tuner's way into a backend (``*_tuning.py``) counts only where tuning is among the rooms.
-    """
+def code_digest(stage: str, backend: str, reader: str, architecture: str, package: Path = PACKAGE) -> str:
+    """Return a digest of the source files that a stage of a cell with these options is made of."""
     total = hashlib.sha256()
-    files = [path for root in roots for path in sorted(package.glob(root))]
-    for path in closure(files, rooms, "" if "tuning" in rooms else "*_tuning.py", package):
+    names = {"backend": backend, "reader": reader, "architecture": architecture}
+    for path in covered(stage, names, package):
         total.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes())
     return total.hexdigest()

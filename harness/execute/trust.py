@@ -27,7 +27,7 @@ MEMORY_BYTES = 4 * 2**30
 
 #: Shows what waking threads costs: an idle core halts the guest. With two cores of a Zen 5, INT8 in FX took 12 ms with
 #: threads that sleep and 4.8 ms with threads that spin, FP32 23 and 19 ms.
-WAITING = "harness run suite=quickstart protocol.omp_wait_policy=PASSIVE,ACTIVE"
+WAITING = "harness run suite=quickstart protocol.omp_wait_policy=PASSIVE,ACTIVE,default"
 
 
 @dataclass(frozen=True)

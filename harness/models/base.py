@@ -1,8 +1,8 @@
 """What every architecture's file shares: where a model comes from, its tokenizer, and errors with a name.
 
-An architecture's file offers ``load(folder, model, labels=..., seed=...)``; it is found by ``model.architecture``.
-Where it reads images instead of tokens, it says so by ``MODALITY = "image"``; where it has no source, because it is
-built from ``model.options`` with weights from the seed, by ``BUILT = True``.
+An architecture's file offers ``load(folder, model, labels=..., seed=..., fixed=...)``; it is found by
+``model.architecture``. Where it reads images instead of tokens, it says so by ``MODALITY = "image"``; where it has no
+source, because it is built from ``model.options`` with weights from the seed, by ``BUILT = True``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness import lookup
 from harness.errors import StageError
+from harness.models import limits
+from harness.models.checkpoint import TOKENIZER_FILES
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
 _UNREADABLE = ("not a valid JSON", "Unable to load weights")
 
 _AUTO_CLASSES = {"text": "AutoModelForSequenceClassification", "image": "AutoModelForImageClassification"}
-
-#: The files that a tokenizer can be made of.
-_TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model")
 
 
 def architecture(name: str) -> ModuleType:
@@ -98,6 +97,22 @@ def named_errors(folder: Path | None, model: ModelConfig) -> Iterator[None]:
         raise StageError("damaged", f"{where}: {_line(error)}") from error
 
 
+def config_values(folder: Path | None, model: ModelConfig) -> dict[str, Any]:
+    """Return the fields of the checkpoint's ``config.json``.
+
+    Raises
+    ------
+    StageError : ``missing_file`` or ``damaged``, and as :func:`named_errors`.
+    """
+    if folder is not None:
+        return limits.read_config(folder)
+    from transformers import AutoConfig
+
+    where, keywords = origin(folder, model)
+    with named_errors(folder, model):
+        return AutoConfig.from_pretrained(where, **keywords).to_dict()
+
+
 def load_tokenizer(folder: Path | None, model: ModelConfig) -> PreTrainedTokenizerBase:
     """Return the model's tokenizer.
 
@@ -108,7 +123,7 @@ def load_tokenizer(folder: Path | None, model: ModelConfig) -> PreTrainedTokeniz
     from transformers import AutoTokenizer
 
     where, keywords = origin(folder, model)
-    if folder is not None and not any(path for pattern in _TOKENIZER_FILES for path in folder.glob(pattern)):
+    if folder is not None and not any(path for pattern in TOKENIZER_FILES for path in folder.glob(pattern)):
         # transformers would ask for packages that could make one of a file it does not have either.
         raise StageError("missing_file", f"{folder}: has no tokenizer, such as tokenizer.json or vocab.txt")
     with named_errors(folder, model):

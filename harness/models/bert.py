@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import StageError
 from harness.models.base import named_errors, origin
+from harness.models.labels import Matching, match_labels, override, require_one_label_a_row
 
 if TYPE_CHECKING:
     import torch
@@ -22,15 +23,19 @@ if TYPE_CHECKING:
 _HEAD = ("classifier", "pre_classifier", "score", "pooler")
 
 
-def load(folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed: int) -> PreTrainedModel:
+def load(
+    folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed: int, fixed: bool = False
+) -> PreTrainedModel:
     """Load the encoder and its head in FP32, in evaluation mode.
 
     Parameters
     ----------
     folder : the checkpoint's folder, or None for the hub id and revision of ``model.source``.
     labels : the task's class names in order; empty for a regression, which has one output. Output i of the model
-        returned is class i: a fine-tuned head is put into this order.
+        returned is class i: a fine-tuned head is put into this order. How it was matched is then the attribute
+        ``label_matching`` of the model returned, a :class:`harness.models.labels.Matching`.
     seed : for what the checkpoint does not hold, a new head's weights.
+    fixed : whether ``task.labels`` gives the labels, which are then a fine-tuned head's by their places.
 
     Raises
     ------
@@ -54,7 +59,7 @@ def load(folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed
         )
     require_weights(loaded, model, network)
     if model.fine_tuned:
-        _fit_head(network, labels, model)
+        _fit_head(network, labels, model, fixed)
     return network.eval()
 
 
@@ -83,58 +88,34 @@ def require_weights(loaded: dict[str, Any], model: ModelConfig, network: PreTrai
         raise StageError("bad_config", message)
 
 
-def _fit_head(network: PreTrainedModel, labels: Sequence[str], model: ModelConfig) -> None:
+def _fit_head(network: PreTrainedModel, labels: Sequence[str], model: ModelConfig, fixed: bool) -> None:
     """Put the outputs of a fine-tuned head into the task's order of classes."""
+    require_one_label_a_row(network.config.problem_type, model.name)
     outputs = [str(network.config.id2label[index]) for index in range(network.config.num_labels)]
-    order = match_labels(outputs, labels, model.name)
-    if order != list(range(len(order))):
-        _reorder(network, order)
+    matching = match_labels(outputs, labels, model.name, fixed=fixed)
+    if matching.order != tuple(range(len(matching.order))):
+        _reorder(network, matching)
+    network.label_matching = matching
     for name, value in head_config(labels).items():
         setattr(network.config, name, value)
 
 
-def match_labels(outputs: Sequence[str], labels: Sequence[str], name: str) -> list[int]:
-    """Return for each of the task's `labels` the output of the model that stands for it.
-
-    By name, in any case, where the names are the same; else, where no name is shared, by place.
-
-    Raises
-    ------
-    StageError : ``bad_labels`` when the numbers differ or only some names are shared, where a guess could be wrong.
-    """
-    wanted = max(1, len(labels))
-    both = f"model {name} has {_listed(outputs)}, the task {_listed(labels) if labels else 'one number'}"
-    if len(outputs) != wanted:
-        raise StageError("bad_labels", f"labels do not fit the head: {both}")
-    places = {output.casefold(): index for index, output in enumerate(outputs)}
-    folded = [label.casefold() for label in labels]
-    shared = set(places) & set(folded)
-    if labels and len(shared) == len(set(folded)) == wanted:
-        return [places[label] for label in folded]
-    if shared:
-        raise StageError("bad_labels", f"only some labels match the head's: {both}; set task.labels")
-    return list(range(wanted))
-
-
-def _reorder(network: PreTrainedModel, order: list[int]) -> None:
+def _reorder(network: PreTrainedModel, matching: Matching) -> None:
     import torch
 
-    head = _output_layer(network, len(order))
+    head, order = _output_layer(network, matching), list(matching.order)
     with torch.no_grad():
         head.weight.copy_(head.weight[order].clone())
         if head.bias is not None:
             head.bias.copy_(head.bias[order].clone())
 
 
-def _output_layer(network: PreTrainedModel, outputs: int) -> torch.nn.Linear:
+def _output_layer(network: PreTrainedModel, matching: Matching) -> torch.nn.Linear:
     import torch
 
     layers = [layer for layer in network.modules() if isinstance(layer, torch.nn.Linear)]
-    if not layers or layers[-1].out_features != outputs:
-        raise StageError("bad_labels", "cannot tell which layer is the head; set task.labels in the model's order")
+    if not layers or layers[-1].out_features != len(matching.order):
+        in_their_order = [matching.labels[matching.order.index(index)] for index in range(len(matching.order))]
+        message = f"cannot tell which layer is the head, so as to reorder it; want {override(in_their_order)}"
+        raise StageError("bad_labels", message)
     return layers[-1]
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-    return f"{len(names)} ({shown})"

@@ -35,12 +35,14 @@ _NAMES = (
 )
 
 
-def load(folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed: int) -> PreTrainedModel:
+def load(
+    folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed: int, fixed: bool = False
+) -> PreTrainedModel:
     """Load the encoder and its head in FP32, in evaluation mode, as :func:`harness.models.remap.load_as`.
 
     A BERT's hidden states are kept for rows of one text; the second text of a pair is no longer marked as such.
     """
-    return load_as(Target("distilbert", _fields, _weights), folder, model, labels=labels, seed=seed)
+    return load_as(Target("distilbert", _fields, _weights), folder, model, labels=labels, seed=seed, fixed=fixed)
 
 
 def _fields(config: BertConfig) -> dict[str, Any]:

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from harness.plan.config import ModelConfig
 
 
-def load(folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed: int) -> PreTrainedModel:
+def load(
+    folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed: int, fixed: bool = False
+) -> PreTrainedModel:
     """Load the encoder and its head in FP32, in evaluation mode, as :func:`harness.models.remap.load_as`."""
-    return load_as(Target("electra", _fields, _weights), folder, model, labels=labels, seed=seed)
+    return load_as(Target("electra", _fields, _weights), folder, model, labels=labels, seed=seed, fixed=fixed)
 
 
 def _fields(config: BertConfig) -> dict[str, Any]:

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 MODALITY = "prose"
 
 
-def load(folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed: int) -> PreTrainedModel:
+def load(
+    folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed: int, fixed: bool = False
+) -> PreTrainedModel:
     """Load the model in FP32, in evaluation mode; weights that a GGUF file holds in fewer bits as what they stand for.
 
     Parameters
     ----------
     folder : a GGUF file or a checkpoint's folder, or None for the hub id and revision of ``model.source``.
-    labels, seed : of no meaning here: there is no head, and nothing is drawn.
+    labels, seed, fixed : of no meaning here: there is no head, and nothing is drawn.
 
     Raises
     ------

@@ -52,7 +52,7 @@ class Target:
 
 
 def load_as(
-    target: Target, folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed: int
+    target: Target, folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed: int, fixed: bool = False
 ) -> PreTrainedModel:
     """Load a checkpoint of the target's own kind as it is, or a BERT's encoder into the target's classes.
 
@@ -65,7 +65,7 @@ def load_as(
     with named_errors(folder, model):
         config = AutoConfig.from_pretrained(where, **keywords)
     if config.model_type == target.name:
-        return bert.load(folder, model, labels=labels, seed=seed)
+        return bert.load(folder, model, labels=labels, seed=seed, fixed=fixed)
     if config.model_type != SOURCE:
         message = f"model.architecture={target.name}, but the checkpoint is of model_type {config.model_type}"
         raise StageError("bad_config", f"model {model.name}: {message}; want {target.name} or {SOURCE}")

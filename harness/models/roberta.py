@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 _POSITIONS = "embeddings.position_embeddings.weight"
 
 
-def load(folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed: int) -> PreTrainedModel:
+def load(
+    folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed: int, fixed: bool = False
+) -> PreTrainedModel:
     """Load the encoder and its head in FP32, in evaluation mode, as :func:`harness.models.remap.load_as`."""
-    return load_as(Target("roberta", _fields, _weights), folder, model, labels=labels, seed=seed)
+    return load_as(Target("roberta", _fields, _weights), folder, model, labels=labels, seed=seed, fixed=fixed)
 
 
 def _fields(config: BertConfig) -> dict[str, Any]:

@@ -25,7 +25,9 @@ MODALITY = "image"
 BUILT = True
 
 
-def load(folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed: int) -> PreTrainedModel:
+def load(
+    folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed: int, fixed: bool = False
+) -> PreTrainedModel:
     """Build the network in FP32, in evaluation mode.
 
     Parameters
@@ -34,6 +36,7 @@ def load(folder: Path | None, model: ModelConfig, *, labels: Sequence[str], seed
     model : its `options` are fields of transformers' ``ViTConfig``: image_size, patch_size, hidden_size ...
     labels : the task's class names in order; empty for a regression, which has one output.
     seed : for all weights.
+    fixed : of no meaning here: its head is new.
 
     Raises
     ------

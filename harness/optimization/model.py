@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import hashlib
@@ -13,13 +14,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.errors import UserError
+from harness.backends.torch_work import int8_share
+from harness.errors import StageError, UserError
 from harness.optimization.config import QuantizationConfig
+from harness.plan.config import LEAST_INT8_SHARE
 from harness.tuning.errors import TuningError
 from harness.tuning.history import History, Trial
 from harness.tuning.subject import Decided, Evaluated
 from harness.tuning.torch_layers import linears, with_layers
-from harness.tuning.torch_subject import Calibrated, TorchSubject, calibrate, recipes
+from harness.tuning.torch_subject import Calibrated, TorchSubject, calibrate, call, recipes
 from harness.tuning.trials import Tuned, search_of, tune
 
 #: Names the number of an evaluation that gives only one.
@@ -39,12 +42,15 @@ def quantize(
 ) -> torch.nn.Module:
     """Return the best INT8 model that keeps its accuracy, with all trials in its attribute ``tuning_result``.
 
+    Its attribute ``int8_share`` is the share of INT8 among the multiplications of its matrix products on a batch of
+    calibration rows; below a half there is a warning, for little of the model is quantized then.
+
     When none keeps it, the closest, with ``tuning_result.status`` "inaccurate" and a warning; FP32 unchanged, with
     status "failed" or "timeout", when no trial came to its end. Never None.
 
     Parameters
     ----------
-    model : FP32, on the CPU; not changed. Its linear layers are quantized.
+    model : FP32, on the CPU; not changed. Its linear layers are quantized, and the ``Conv1D`` of transformers.
     calibration_loader : batches of training rows, in an order that never changes: dicts of tensors, tensors, or tuples
         whose first item is one of these. Exactly ``sampling_size`` rows of them are used.
     evaluate : given a model, returns its metric, or metrics by name. As a generator that yields for each batch the
@@ -55,7 +61,8 @@ def quantize(
 
     Raises
     ------
-    TuningError : one line on what cannot be meant.
+    TuningError : one line on what cannot be meant, or on what the model cannot do with the batches. What `evaluate` and
+        `train` themselves raise on the FP32 model is passed on.
     """
     batches = exactly(calibration_loader, quant_config.sampling_size)
     return tuned(model, quant_config, batches, functools.partial(_evaluated, evaluate), train, watch)
@@ -74,9 +81,11 @@ def tuned(
         raise TuningError(f"model: {type(model).__name__} has no floating-point linear layer to quantize")
     original = copy.deepcopy(model).eval()
     history = History(None if config.history is None else Path(config.history), key=_key(original, config))
-    network, calibrated = _prepared(original, config, batches, train)
+    network = _trained(original, config, train)
     measures = {goal.name: goal.measure for goal in config.objectives if goal.measure is not None}
-    subject = TorchSubject(network, calibrated, batches, evaluate, measures, config.use_bf16, reference=original)
+    with _one_line("calibration"):
+        network, calibrated = _calibrated(network, config, batches)
+        subject = TorchSubject(network, calibrated, batches, evaluate, measures, config.use_bf16, reference=original)
     baseline = history.baseline or subject.baseline()
     criterion = config.criterion(baseline.values)
     search = search_of(config.strategy)
@@ -93,9 +102,13 @@ def tuned(
     )
     answer = subject.build(found.best.recipe) if found.status in ("ok", "inaccurate") else with_layers(original, {})
     answer.tuning_result = found
+    answer.int8_share = int8_share(lambda: call(answer, batches[0]))
     answer.save = functools.partial(save, answer)
     if found.status != "ok":
         warnings.warn(_shortfall(found), stacklevel=3)
+    elif answer.int8_share is not None and answer.int8_share < LEAST_INT8_SHARE:
+        percent = f"{100 * answer.int8_share:.2g} %"
+        warnings.warn(f"quantize: only {percent} of the model's multiplications run in INT8", stacklevel=3)
     return answer
 
 
@@ -145,23 +158,45 @@ def exactly(loader: Iterable[Any], rows: int) -> list[Any]:
     raise TuningError(f"sampling_size={rows}: want 1 to {rows - missing}, the calibration rows there are")
 
 
-def _prepared(
-    original: torch.nn.Module,
-    config: QuantizationConfig,
-    batches: Sequence[Any],
-    train: Callable[[torch.nn.Module], Any] | None,
-) -> tuple[torch.nn.Module, Calibrated]:
-    """Return the network whose layers are to be quantized, and the ranges of what passes through them."""
+@contextlib.contextmanager
+def _one_line(where: str) -> Iterator[None]:
+    """Turn what a model or its data cannot do into one line, whatever type the exception has."""
+    try:
+        yield
+    except TuningError:
+        raise
+    except StageError as error:
+        raise TuningError(error.message) from error
+    except Exception as error:
+        first = (str(error).splitlines() or [""])[0]
+        raise TuningError(f"{where}: the model cannot take these batches: {type(error).__name__}: {first}") from error
+
+
+def _trained(
+    original: torch.nn.Module, config: QuantizationConfig, train: Callable[[torch.nn.Module], Any] | None
+) -> torch.nn.Module:
+    """Return the network to calibrate: that of QuantizationAwareTraining has been trained with fake quantizers."""
     if config.method != "qat":
-        return original, calibrate(original, batches)
+        return original
     if train is None:
         raise TuningError(f"approach={config.approach}: want train, a function that fine-tunes the model it is given")
-    from harness.optimization.qat import fake_quantized, trained, without_dropout
+    from harness.optimization.qat import fake_quantized, without_dropout
 
     prepared = fake_quantized(original, config.narrows)
     with without_dropout(prepared):
         train(prepared)
-    return trained(prepared, batches)
+    return prepared
+
+
+def _calibrated(
+    network: torch.nn.Module, config: QuantizationConfig, batches: Sequence[Any]
+) -> tuple[torch.nn.Module, Calibrated]:
+    """Return the network whose layers are to be quantized, and the ranges of what passes through them."""
+    if config.method != "qat":
+        return network, calibrate(network, batches)
+    from harness.optimization.qat import trained
+
+    return trained(network, batches)
 
 
 def _evaluated(
@@ -169,19 +204,33 @@ def _evaluated(
 ) -> Evaluated:
     found = evaluate(model)
     if isinstance(found, Mapping):
-        return Evaluated({name: float(value) for name, value in found.items()})
+        return Evaluated({name: _number(name, value) for name, value in found.items()})
     if not isinstance(found, Iterator):
-        return Evaluated({_ONLY: float(found)})
+        return Evaluated({_ONLY: _number("its answer", found)})
     parts: dict[str, list[np.ndarray]] = {}
     scores: dict[str, np.ndarray] = {}
     for batch in found:
         for name, rows in batch.items():
-            parts.setdefault(name, []).append(np.atleast_1d(np.asarray(rows, np.float64)))
+            parts.setdefault(name, []).append(_scores(name, rows))
         scores = {name: np.concatenate(part) for name, part in parts.items()}
         if decided(scores):
             break
     values = {name: float(np.mean(rows)) for name, rows in scores.items()}
     return Evaluated(values, rows=max(map(len, scores.values()), default=0), scores=scores)
+
+
+def _scores(name: str, rows: Any) -> np.ndarray:
+    try:
+        return np.asarray(rows, np.float64).reshape(-1)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TuningError(f"evaluate: {name} is {type(rows).__name__}; want one number a row") from error
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TuningError(f"evaluate: {name} is {type(value).__name__}; want a number, or numbers by name") from error
 
 
 def _shortfall(found: Tuned) -> str:

@@ -148,6 +148,8 @@ class _Freeze(transformers.TrainerCallback):
 def _right(predictions: Any, labels: Any) -> np.ndarray | None:
     """Return which rows of a classification are right, or None where the outputs are none."""
     logits = predictions[0] if isinstance(predictions, (tuple, list)) else predictions
+    if isinstance(logits, (tuple, list)) or isinstance(labels, (tuple, list)):
+        return None  # several of either, such as the two ends of an answer
     logits, labels = np.asarray(logits), np.asarray(labels)
     if logits.ndim != 2 or logits.shape[1] < 2 or labels.shape != logits.shape[:1] or labels.dtype.kind not in "iu":
         return None

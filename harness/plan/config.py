@@ -13,6 +13,9 @@ from typing import Any
 #: that crashed twice is not fit for use, whatever its other timings, and would cost its time limit again and again.
 FAILED_INVOCATIONS = 2
 
+#: A cell that claims INT8 and makes a smaller share of its multiplications in it is measured as something else.
+LEAST_INT8_SHARE = 0.5
+
 #: What `host.isa` may name beside ``native``, the lowest first, in oneDNN's words: no kernel uses more than that.
 ISA_CEILINGS = ("avx2", "avx512_core", "avx512_core_vnni")
 
@@ -204,6 +207,7 @@ class HostConfig:
     sockets: int | None = None  # the cores of so many sockets, and memory on all their nodes
     whole: bool = False  # all allowed physical cores
     emulated: str | None = None  # None: this host's own CPU
+    price_per_hour: float | None = None  # of what a cell is given of this host, in any currency
 
 
 #: What a scenario asks of a model, in the words of MLPerf Inference (V. J. Reddi et al., ISCA 2020).
@@ -238,6 +242,7 @@ class ProtocolConfig:
     blocks: int = 5
     target_half_width: float | None = None  # of a speed-up's interval, as a share of it; further blocks seek it
     budget_seconds: float | None = None  # that all further blocks of a run may take
+    replacement_blocks: int = 2  # a cell is measured in at most so many further blocks in the place of disturbed ones
     latency_batch_size: int = 1
     throughput_batch_size: int = 8
     sequence_length: int | None = None  # tokens, padded; None: the task's max_length
@@ -252,7 +257,7 @@ class ProtocolConfig:
     confidence: float = 0.95
     time_limit_seconds: int = 1800
     memory_limit_bytes: int | None = None  # None: 90 % of what the host allows
-    omp_wait_policy: str = "PASSIVE"
+    omp_wait_policy: str = "PASSIVE"  # or ACTIVE; default: not set, so that each runtime waits as it does by itself
     in_turns: int = 1  # so many of a block's cells are loaded at the same time, and timed in turns
     huge_pages: bool = False  # of malloc, for what is timed: where small pages lie differs from process to process
     seed: int = 0

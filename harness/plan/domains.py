@@ -33,7 +33,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "ApproachConfig.method": ("none", "cast", "dynamic", "static", "weight_only", "qat"),
     "HostConfig.isa": ("native", *ISA_CEILINGS),
     "HostConfig.emulated": EMULATED_CPUS,
-    "ProtocolConfig.omp_wait_policy": ("PASSIVE", "ACTIVE"),
+    "ProtocolConfig.omp_wait_policy": ("PASSIVE", "ACTIVE", "default"),
     "ProtocolConfig.lengths": ("padded", "real"),
     "ProtocolConfig.scenarios": SCENARIOS,
 }
@@ -59,9 +59,11 @@ RANGES: dict[str, tuple[float, float | None]] = {
     "HostConfig.cores": (0, None),
     "HostConfig.numa_node": (0, None),
     "HostConfig.sockets": (1, None),
+    "HostConfig.price_per_hour": (0.0, None),
     "ProtocolConfig.blocks": (1, None),
     "ProtocolConfig.target_half_width": (1e-4, 1.0),
     "ProtocolConfig.budget_seconds": (1.0, None),
+    "ProtocolConfig.replacement_blocks": (0, None),
     "ProtocolConfig.latency_batch_size": (1, None),
     "ProtocolConfig.throughput_batch_size": (1, None),
     "ProtocolConfig.sequence_length": (2, None),
@@ -176,6 +178,9 @@ def _check_task(task: TaskConfig, where: str) -> None:
     if is_prose != is_predicted:
         gives = "documents without labels: want language_modelling" if is_prose else "labelled rows"
         raise UserError(f"{where}.kind={task.kind}: reader {task.reader} gives {gives}")
+    twice = next((label for label in task.labels or () if task.labels.count(label) > 1), None)
+    if twice is not None:
+        raise UserError(f"{where}.labels: '{twice}' is there twice; want each class once, in the order of the outputs")
     _check_source(task.source, f"{where}.source")
 
 

@@ -16,11 +16,13 @@ from harness.errors import UserError, nearest
 from harness.execute import host as hosts
 from harness.execute import placement
 from harness.models import base as models
+from harness.models import checkpoint
 from harness.plan import ceilings, emulation, instructions
 from harness.plan.catalogue import Catalogue
 from harness.plan.cell import Cell, Option, Reason
 from harness.plan.compose import options
 from harness.plan.config import AXES, LOADGEN_ENVIRONMENT, LOADGEN_SCENARIOS
+from harness.plan.reach import check_reach, option_matches
 from harness.plan.suite import Entry, Exclusion, Suite, read_suite
 from harness.tasks import readers
 
@@ -155,8 +157,16 @@ def make_plan(catalogue: Catalogue, overrides: Sequence[str], host: hosts.Host |
     if not cells:
         first = excluded[0].reason.because
         raise UserError(f"suite={request.suite}: no cell is left to run; the first is out because: {first}")
+    left_out = [(item.cell, item.reason) for item in excluded]
+    check_reach(suite, catalogue.names, overridden(request), axes, cells, left_out)
     every = tuple(option for axis in axes.values() for option in axis)
     return Plan(suite, tuple(overrides), every, tuple(cells), tuple(excluded))
+
+
+def overridden(request: Request) -> set[str]:
+    """Return the axes whose options are not those that the suite alone would give."""
+    fields = {axis for axis, values in (request.fields or {}).items() if values}
+    return {*(request.replaced or ()), *(request.added or ()), *fields}
 
 
 def _axis_options(catalogue: Catalogue, suite: Suite, request: Request, axis: str, host: hosts.Host) -> list[Option]:
@@ -204,7 +214,8 @@ def cell_of(chosen: Sequence[Option]) -> Cell:
 
 
 def _unsupported(cell: Cell, left: Sequence[str]) -> str | None:
-    return backend_class(cell.backend.name).supports(cell, left)
+    backend = backend_class(cell.backend.name)
+    return backend.supports(cell, left) or checkpoint.misfit(cell.model, backend.model_types)
 
 
 def misfit(cell: Cell) -> str | None:
@@ -240,21 +251,6 @@ class _Rule:
         if self._without and instructions.has(isa, self._without):
             return False
         return all(chosen[place].label in labels for place, labels in self._matched)
-
-
-def option_matches(option: Option, field: str, values: Sequence[Any]) -> bool:
-    """Say whether an option is one of `values`: by its label, without overridden fields too, or by its `field`."""
-    if not field:
-        return option.label in values or option.label.split("[")[0] in values
-    value: Any = option.config
-    for part in field.split("."):
-        if isinstance(value, dict):
-            value = value.get(part)
-        elif hasattr(value, part):
-            value = getattr(value, part)
-        else:
-            raise UserError(f"match: {option.axis}.{field}: no such field{nearest(part, vars(value))}")
-    return value in values
 
 
 #: Turns a cell into what a person calls it: the labels that are not the only option of their axis in the plan.

@@ -14,6 +14,8 @@ from harness.errors import UserError, nearest
 from harness.execute.host import ISA_FLAGS
 from harness.plan.cell import digest
 from harness.plan.config import AXES
+from harness.plan.gate import Gate, check_gate
+from harness.plan.suite_names import check_baseline, check_match
 
 _KEYS = ("name", "version", "description", "axes", "exclude", "baseline", "gates", "seed")
 
@@ -37,19 +39,6 @@ class Exclusion:
     match: Mapping[str, tuple[Any, ...]]
     because: str
     without: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Gate:
-    """What the finished table must show: `require` maps a column to an expression such as ``>= 0.85``.
-
-    `match` picks rows as an exclusion does; `when` names what the host must have for the gate to hold at all.
-    """
-
-    name: str
-    require: Mapping[str, str]
-    match: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    when: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,28 +69,36 @@ def read_suite(path: Path) -> Suite:
 
     Raises
     ------
-    UserError : the file is no YAML, or a key, axis or value is not what it must be.
+    UserError : the file is no YAML, or a key, axis or value is not what it must be; a match or the baseline names what
+        the suite has not got; or a gate asks what no table can answer.
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: {' '.join(str(error).split())}") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
     values = _mapping(values, f"{path}")
     _known(values, _KEYS, f"{path}")
     if "axes" not in values:
         raise UserError(f"{path}: axes is missing; want a mapping of {', '.join(AXES)} to options")
     axes = _mapping(values["axes"], f"{path}: axes")
     _known(axes, tuple(AXES), f"{path}: axes")
-    return Suite(
+    suite = Suite(
         name=str(values.get("name", path.stem)),
-        version=int(values.get("version", 1)),
+        version=_whole(values.get("version", 1), f"{path}: version"),
         description=str(values.get("description", "")),
         axes={axis: tuple(_entry(item, f"{path}: axes.{axis}") for item in _list(axes[axis])) for axis in axes},
         exclude=tuple(_exclusion(item, f"{path}: exclude") for item in _list(values.get("exclude", []))),
         gates=tuple(_gate(item, f"{path}: gates") for item in _list(values.get("gates", []))),
         baseline={str(k): str(v) for k, v in _mapping(values.get("baseline", {}), f"{path}: baseline").items()},
-        seed=int(values.get("seed", 0)),
+        seed=_whole(values.get("seed", 0), f"{path}: seed"),
     )
+    check_baseline(suite.baseline, suite.axes, f"{path}: baseline")
+    for gate in suite.gates:
+        check_match(gate.match, suite.axes, f"{path}: gates: gate {gate.name}: match")
+        check_gate(gate, f"{path}: gates", bool(suite.baseline))
+    return suite
 
 
 def _entry(item: Any, where: str) -> Entry:
@@ -144,6 +141,12 @@ def _match(item: Any, where: str) -> dict[str, tuple[Any, ...]]:
     item = _mapping(item, f"{where}: match")
     _known([str(key).split(".")[0] for key in item], tuple(AXES), f"{where}: match")
     return {str(key): tuple(_list(value)) for key, value in item.items()}
+
+
+def _whole(value: Any, where: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise UserError(f"{where}: want a whole number, found {value!r}")
+    return value
 
 
 def _list(value: Any) -> list[Any]:

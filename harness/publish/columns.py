@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.publish import placements, scenarios, tunings
+from harness.publish import costs, coverage, disturbances, placements, scenarios, tunings
 from harness.publish.numbers import NOTHING, decimals, ends, is_known, number, p_value, share
 
 Row = Mapping[str, Any]
@@ -54,6 +54,9 @@ class Block:
         return sum(widths) + _GAP * (len(self.columns) - 1)
 
 
+#: The priority of what a cell costs beside its latency: it goes before a line is folded.
+_COSTS = 2
+
 #: Everything on one line a cell.
 WIDE = (
     Column((("approach",),), 20, True),
@@ -63,10 +66,11 @@ WIDE = (
     Column((("difference", "difference_ends"),), 14),
     Column((("criterion",),), 13, True),
     Column((("speedup", "speedup_ends"),), 16),
-    Column((("p50",),), 15),
+    Column((("p50", "p50_ends"),), 15),
     Column((("p90",),), 6),
     Column((("p99",),), 7),
-    Column((("throughput",),), 12),
+    Column((("iterations",),), 6),
+    Column((("throughput", "throughput_ends"),), 12),
     Column((("agreement",),), 8),
     Column((("changed",),), 9),
     Column((("mcnemar",),), 5),
@@ -79,8 +83,10 @@ WIDE = (
     Column((("offline",),), 14),
     Column((("size",),), 10),
     Column((("memory",),), 4),
+    Column((("int8_share",),), 11),
     Column((("lowered_ops", "float_ops"),), 11),
     Column((("blocks",),), 3),
+    *(Column(((name,),), _COSTS) for name in (*costs.COLUMNS, *costs.OPTIONAL_COLUMNS)),
 )
 
 #: The same in two lines a cell, for terminals that are not so wide.
@@ -90,17 +96,21 @@ FOLDED = (
     Column((("value",), ("value_ends",)), 17),
     Column((("difference",), ("difference_ends",)), 14),
     Column((("speedup",), ("speedup_ends",)), 16),
-    Column((("p50",), ("p90",)), 15),
-    Column((("p99",), ("iterations",)), 7),
-    Column((("throughput",), ("blocks",)), 12),
+    Column((("p50",), ("p50_ends",)), 15),
+    Column((("p90",), ("p99",)), 7),
+    Column((("throughput",), ("throughput_ends",)), 12),
     Column((("agreement",), ("changed",)), 9),
-    Column((("mcnemar",), ()), 5),
+    Column((("mcnemar",), ("blocks",)), 5),
     Column((("trials",), ("evaluations",)), 15),
     Column((("tuning_seconds",), ("fallback",)), 14),
     Column((("server",), ("offline",)), 16),
     Column((("single_stream",), ()), 14),
     Column((("size",), ("memory",)), 10),
+    Column((("int8_share",), ()), 11),
     Column((("lowered_ops",), ("float_ops",)), 11),
+    Column((("load_seconds",), ("first_ms",)), 3),
+    Column((("quantize_seconds",), ("cpu_seconds",)), 2),
+    Column((("energy_mj",), ("cost_per_million",)), 2),
 )
 
 
@@ -142,8 +152,10 @@ def fields(group: pd.DataFrame, footnotes: Mapping[str, int]) -> dict[str, Field
     digits = 2 if group["difference_low"].isna().all() else 0
     difference, difference_ends = with_ends("difference", "difference", scale, digits=digits, signed=True)
     speedup, speedup_ends = with_ends("speed-up", "speedup", unit="x")
-    p50, _ = with_ends("p50 ms", "p50_ms")
-    throughput, _ = with_ends(f"rows/s@{rows_a_batch:.0f}" if rows_a_batch else "rows/s", "throughput_per_s")
+    p50, p50_ends = with_ends("p50 ms", "p50_ms")
+    throughput, throughput_ends = with_ends(
+        f"rows/s@{rows_a_batch:.0f}" if rows_a_batch else "rows/s", "throughput_per_s"
+    )
 
     def tail(name: str) -> Callable[[Row], str]:
         # Not with more digits than the median, which is known best.
@@ -154,6 +166,7 @@ def fields(group: pd.DataFrame, footnotes: Mapping[str, int]) -> dict[str, Field
 
         return text
 
+    more = scenarios.texts(group) | tunings.texts(group) | coverage.texts(group) | costs.texts(group)
     return {
         "approach": Field("approach", lambda row: str(row["approach"])),
         "backend": Field("backend", backend),
@@ -168,10 +181,12 @@ def fields(group: pd.DataFrame, footnotes: Mapping[str, int]) -> dict[str, Field
         "speedup": speedup,
         "speedup_ends": speedup_ends,
         "p50": p50,
+        "p50_ends": p50_ends,
         "p90": Field("p90 ms", tail("p90_ms")),
         "p99": Field("p99 ms", tail("p99_ms")),
         "iterations": Field("samples", lambda row: number(row["iterations"])),
         "throughput": throughput,
+        "throughput_ends": throughput_ends,
         "agreement": Field("agree %", lambda row: share(row["agreement"])),
         "changed": Field("-broken +fixed", _changed),
         "mcnemar": Field("McNemar p", lambda row: p_value(row["mcnemar_p"])),
@@ -180,7 +195,7 @@ def fields(group: pd.DataFrame, footnotes: Mapping[str, int]) -> dict[str, Field
         "lowered_ops": Field("executed", _lowered_ops),
         "float_ops": Field("ops", lambda row: number(row["fp32_ops"], 0, " fp32")),
         "blocks": Field("blocks", _blocks),
-        **{name: Field(*words) for name, words in (scenarios.texts(group) | tunings.texts(group)).items()},
+        **{name: Field(*words) for name, words in more.items()},
     }
 
 
@@ -190,9 +205,10 @@ def fit(group: pd.DataFrame, footnotes: Mapping[str, int], width: int) -> Block:
     Numbers are never cut: below the width of the most important columns the table is wider than asked.
     """
     known = fields(group, footnotes)
-    block = lay_out(WIDE, known, group)
-    if block.width <= width:
-        return block
+    for wide in (WIDE, tuple(column for column in WIDE if column.priority > _COSTS)):
+        block = lay_out(wide, known, group)
+        if block.width <= width:
+            return block
     columns = FOLDED
     block = lay_out(columns, known, group)
     while block.width > width and len(columns) > 2:
@@ -252,7 +268,8 @@ def _blocks(row: Row) -> str:
     if not is_known(row["blocks_wanted"]):
         return NOTHING
     extra = row["blocks"] - row["blocks_wanted"]
-    return f"{row['blocks_wanted']:.0f}+{extra:.0f}" if extra > 0 else f"{row['blocks']:.0f}/{row['blocks_wanted']:.0f}"
+    wanted = f"{row['blocks_wanted']:.0f}"
+    return (f"{wanted}+{extra:.0f}" if extra > 0 else f"{row['blocks']:.0f}/{wanted}") + disturbances.beside(row)
 
 
 def _first(values: pd.Series, default: Any) -> Any:

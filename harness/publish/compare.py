@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import pandas as pd
@@ -18,13 +17,14 @@ from scipy import stats
 
 from harness.errors import UserError
 from harness.plan.config import AXES
+from harness.publish import conditions
 from harness.publish import rows as run_rows
 from harness.publish.compare_records import Cell, Run, matched, mode_of, references_of, subject_of
 from harness.stats import accuracy as accuracies
 from harness.stats import accuracy_changes, changes
 from harness.stats.changes import Change, Rule
-from harness.stats.estimate import Interval, Ratio
-from harness.stats.pairs import paired_levels
+from harness.stats.estimate import Interval, Ratio, over_invocations, with_ends
+from harness.stats.pairs import levels, paired_levels
 
 ROLES = ("latency", "throughput")
 
@@ -38,7 +38,7 @@ COLUMNS: dict[str, str] = {
         for role in ROLES
         for name, kind in {
             f"{role}_batch": "Int64",
-            **dict.fromkeys((f"a_{role}_ms", f"b_{role}_ms"), "Float64"),
+            **{f"{side}_{role}_ms{end}": "Float64" for side in "ab" for end in ("", "_low", "_high")},
             **dict.fromkeys((f"{role}_{name}" for name in _SPEED), "Float64"),
             **dict.fromkeys((f"{role}_pairs", f"{role}_left_out"), "Int64"),
             **dict.fromkeys((f"{role}_verdict", f"{role}_reason"), "string"),
@@ -67,6 +67,19 @@ class Comparison:
     rows: pd.DataFrame
     pairs: Mapping[tuple[str, str], tuple[list[float], list[float]]]
     unmatched: tuple[str, ...]
+
+    @property
+    def conditions(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Under which conditions the cells in common were measured, in either run."""
+        cells, _ = matched(*self.runs)
+        first, second = (
+            [
+                conditions.columns([*run.invocations[cell.digests[side]].values()], cell.protocols[side])
+                for cell in cells
+            ]
+            for side, run in enumerate(self.runs)
+        )
+        return first, second
 
     @property
     def is_regression(self) -> bool:
@@ -107,7 +120,7 @@ def comparison(one: Run, other: Run, root: Path, rule: Rule) -> Comparison:
         judge = changes.paired_changes if mode == "interleaved" else changes.unpaired_changes
         judged = judge([subject for *_, subject in subjects], rule)
         for (row, cell, role, subject), change in zip(subjects, judged, strict=True):
-            row |= {**_levels(role, subject), **_speed_columns(role, change)}
+            row |= {**_levels(role, subject, change, rule.confidence), **_speed_columns(role, change)}
             row[f"{role}_batch"] = cell.configs["protocol"][f"{role}_batch_size"]
             if mode == "interleaved":
                 sides = ([side[pair] for pair in change.counted] for side in (subject.one, subject.other))
@@ -125,12 +138,19 @@ def _facts(cell: Cell, runs: Sequence[Run]) -> dict[str, Any]:
     return row
 
 
-def _levels(role: str, subject: changes.Subject) -> dict[str, float]:
-    """Return the median over each side's invocations, in milliseconds a forward pass."""
-    sides = {"a": subject.one, "b": subject.other}
-    return {
-        f"{name}_{role}_ms": median(one.level_ns for one in side.values()) / 1e6 for name, side in sides.items() if side
-    }
+def _levels(role: str, subject: changes.Subject, change: Change, confidence: float) -> dict[str, float | None]:
+    """Return each side's level in milliseconds a forward pass, such that their ratio is the one that is printed.
+
+    a's is over its invocations that count, and b's those with the ratios to them; without a ratio both are their own.
+    """
+    one, other = ({pair: side[pair] for pair in (change.counted or side)} for side in (subject.one, subject.other))
+    if change.counted:
+        other = {pair: replace(other[pair], level_ns=level) for pair, level in levels(one, other).items()}
+    row: dict[str, float | None] = {}
+    for name, side in (("a", one), ("b", other)):
+        level = over_invocations([invocation.level_ns for invocation in side.values()], confidence)
+        row |= {} if level is None else with_ends(f"{name}_{role}_ms", level, 1e-6)
+    return row
 
 
 def _speed_columns(role: str, change: Change) -> dict[str, Any]:
@@ -156,9 +176,9 @@ def _across_hosts(cells: Sequence[Cell], runs: Sequence[Run], rule: Rule) -> lis
 
 
 def _speedup(row: pd.Series) -> Ratio | None:
-    """Return a table's speed-up as a ratio; its standard error follows from its t interval."""
+    """Return a table's speed-up as a ratio, its standard error from its t interval; None on a disturbed host."""
     pairs = row["speedup_pairs"]
-    if not (pairs >= 2 and row["speedup_low"] > 0):
+    if row["status"] == "disturbed" or not (pairs >= 2 and row["speedup_low"] > 0):
         return None
     mean = math.log(row["speedup"])
     reach = (math.log(row["speedup_high"]) - math.log(row["speedup_low"])) / 2

@@ -41,12 +41,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell that both runs have: its labels, its key and configs, and its digest in each."""
+    """A cell that both runs have: its labels, its key and configs, and its digest and protocol in each."""
 
     key: str
     labels: tuple[str, ...]
     digests: tuple[str, str]
     configs: Mapping[str, Mapping[str, Any]]
+    protocols: tuple[Mapping[str, Any], Mapping[str, Any]]
 
 
 def read(path: Path) -> Run:
@@ -95,7 +96,9 @@ def matched(one: Run, other: Run) -> tuple[list[Cell], tuple[str, ...]]:
             rest.append(entry["key"])
             continue
         digests = (entry["digest"], partner["digest"])
-        found.append(Cell(entry["key"], tuple(entry["labels"]), digests, cells.configs(one.header, entry)))
+        both = cells.configs(one.header, entry), cells.configs(other.header, partner)
+        protocols = (both[0]["protocol"], both[1]["protocol"])
+        found.append(Cell(entry["key"], tuple(entry["labels"]), digests, both[0], protocols))
     taken = {cell.digests[1] for cell in found}
     rest += [entry["key"] for entry in other.header["cells"] if entry["digest"] not in taken]
     return found, tuple(rest)

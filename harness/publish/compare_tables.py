@@ -122,6 +122,10 @@ def _spread(lines: list[Line]) -> Iterator[Line]:
         yield dataclasses.replace(line, cell="/".join(taken) + "/" * bool(rest))
 
 
+def _level(row: pd.Series, name: str) -> str:
+    return f"{number(row[name], 2)} {ends(row[f'{name}_low'], row[f'{name}_high'], 2)}".strip()
+
+
 def _lines(row: pd.Series, mode: str) -> Iterator[Line]:
     for role in ROLES:
         if is_known(row[f"{role}_verdict"]):
@@ -131,7 +135,7 @@ def _lines(row: pd.Series, mode: str) -> Iterator[Line]:
                 measure, sides = "speed-up", [number(row[f"{side}_speedup"], 2, "x") for side in "ab"]
             else:
                 measure = f"ms, batch {row[f'{role}_batch']:.0f}"
-                sides = [number(row[f"{side}_{role}_ms"], 2) for side in "ab"]
+                sides = [_level(row, f"{side}_{role}_ms") for side in "ab"]
             yield Line("", measure, *sides, change, row[f"{role}_verdict"])
     if is_known(row["accuracy_verdict"]):
         interval = ends(row["difference_low"], row["difference_high"], _PLACES, signed=True)

@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 
 from harness.plan.config import AXES
+from harness.publish import conditions
 from harness.publish.compare import ROLES, Comparison
 from harness.publish.compare_records import Run, versions_of
 from harness.publish.leaves import leaves
 from harness.publish.numbers import is_known
-from harness.results import store
+from harness.results import host_limits, store
 
 _MODES = {
     "interleaved": "measured in turns on one host, compared pair by pair",
@@ -32,7 +33,7 @@ _CHANGED = ("faster", "slower", "better", "worse")
 def heading(compared: Comparison, root: Path) -> Iterator[str]:
     """Yield the lines above the table: the sides, how they are compared, and what differs between them."""
     for name, run in zip("AB", compared.runs, strict=True):
-        yield f"{name}: {_side(run)}; {store.host_line(root, run.header['host'])}"
+        yield f"{name}: {_side(run)}; {store.host_line(root, run.header['host'], run.header.get('limits'))}"
     yield f"{_MODES[compared.mode]}; change: B over A"
     rule = compared.rule
     if compared.mode != "hosts":
@@ -63,12 +64,14 @@ def differences(compared: Comparison, root: Path) -> Iterator[str]:
     configs = _changed_configs(one, other)
     if configs:
         yield f"configs: {_listed(configs)}"
+    yield from host_limits.differences(one.header.get("limits"), other.header.get("limits"))
+    yield from conditions.differences(*compared.conditions)
     if one.header["host"] != other.header["host"]:
         described = [store.read_host(root, run.header["host"]) for run in (one, other)]
         if None in described:
             yield "hosts: one of them is not described below hosts/"
         else:
-            for line in _changed(*map(leaves, described)):
+            for line in _changed(*(leaves(host_limits.without(host)) for host in described)):
                 yield f"host {line}"
 
 

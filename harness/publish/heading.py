@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from harness.plan.emulation import is_timed
+from harness.publish import conditions
 from harness.publish.recorded import Planned, Record, index, planned
 
 
@@ -13,7 +14,8 @@ from harness.publish.recorded import Planned, Record, index, planned
 class Heading:
     """What stands above a table: which run, of which suite, where, with how many blocks, compared with what.
 
-    `sources` are lines on the data and models that it was measured with, which stand below the table.
+    `sources` are lines on the data and models that it was measured with, which stand below the table; `conditions` is
+    one on threads, cores, how threads wait, pages, and what was timed in turns.
     """
 
     run: str
@@ -22,6 +24,7 @@ class Heading:
     blocks: str
     baseline: str
     sources: tuple[str, ...] = ()
+    conditions: str = ""
 
 
 def heading(records: Iterable[Record], host: str | None = None) -> Heading:
@@ -47,6 +50,7 @@ def heading(records: Iterable[Record], host: str | None = None) -> Heading:
         baseline=", ".join(f"{axis}={label}" for axis, label in run.header["baseline"].items()),
         # Tables of older runs stay what they are, byte for byte.
         sources=tuple(sources(cells)) if any(map(_tells_its_placement, run.invocations.values())) else (),
+        conditions=conditions.line(run, cells),
     )
 
 

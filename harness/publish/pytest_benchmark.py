@@ -1,7 +1,9 @@
 """A run's cells in the form of pytest-benchmark's JSON, which its compare, its histogram and CI actions read.
 
 A round is an invocation and its time the invocation's median, because iterations inside one process are not
-independent: pytest-benchmark's median is then the p50 of our tables, and its spread is that between processes.
+independent; pytest-benchmark's spread is then that between processes. Rounds are brought to the level that the tables
+use (:mod:`harness.stats.common_level`): their geometric mean is the p50 of the table, which `extra_info` has with its
+interval, so two benchmarks of a group compare as their rows do.
 """
 
 from __future__ import annotations
@@ -9,15 +11,17 @@ from __future__ import annotations
 import json
 import statistics
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
 from harness.plan.config import AXES
+from harness.publish.recorded import Planned, Recorded, baseline_of, index, planned
+from harness.publish.speeds import level_of, series_by_block
 from harness.results import cells
-from harness.stats import estimate
+from harness.stats.common_level import CommonLevel
+from harness.stats.estimate import inverse, with_ends
 
 Record = Mapping[str, Any]
 
@@ -45,11 +49,14 @@ def document(records: Sequence[Record], host: Record | None, wanted: str | None 
     """
     header = records[0]
     entries = header["cells"] if wanted is None else cells.some(header, wanted)
-    invocations: dict[str, list[Record]] = defaultdict(list)
-    for line in records:
-        if line["type"] == "invocation":
-            invocations[line["cell_digest"]].append(line)
-    found = [one for entry in entries for one in _benchmarks(header, entry, invocations[entry["digest"]])]
+    run, cells_of_run = index(records), planned(header)
+    by_digest = {cell.digest: cell for cell in cells_of_run}
+    wanted_cells = [(by_digest[entry["digest"]], entry) for entry in entries]
+    found = [
+        one
+        for cell, entry in wanted_cells
+        for one in _benchmarks(run, cell, entry, baseline_of(header, cell, cells_of_run))
+    ]
     if not found:
         which = "no cell" if wanted is None else f"cell {wanted}: none"
         raise UserError(f"run {header['run']}: {which} was measured yet; want at least one invocation")
@@ -110,19 +117,24 @@ def summary(data: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def _benchmarks(header: Record, entry: Record, invocations: Sequence[Record]) -> list[dict[str, Any]]:
-    series: dict[str, list[Record]] = defaultdict(list)
-    for line in sorted(invocations, key=lambda line: line["block"]):
-        for one in line["series"]:
-            series[one["role"]].append(one)
-    return [_benchmark(header, entry, role, timed) for role, timed in series.items()]
+def _benchmarks(run: Recorded, cell: Planned, entry: Record, baseline: Planned | None) -> list[dict[str, Any]]:
+    lines = run.invocations[cell.digest]
+    roles = dict.fromkeys(one["role"] for block in sorted(lines) for one in lines[block]["series"])
+    return [
+        _benchmark(run.header, entry, role, series_by_block(lines, role), level_of(run, cell, baseline, role))
+        for role in roles
+    ]
 
 
-def _benchmark(header: Record, entry: Record, role: str, series: Sequence[Record]) -> dict[str, Any]:
+def _benchmark(
+    header: Record, entry: Record, role: str, by_block: Mapping[int, Record], level: CommonLevel
+) -> dict[str, Any]:
     configs = cells.configs(header, entry)
+    series = [by_block[block] for block in level.by_block]
     labels = dict(zip(AXES, entry["labels"], strict=True))
     name = f"{entry['key']}[{role}]"
-    medians = [estimate.percentiles(one["latency_ns"], (50,))[0] / 1e9 for one in series]
+    medians = [nanoseconds / 1e9 for nanoseconds in level.by_block.values()]
+    rate = inverse(level.level, 1e9 * series[0]["batch_size"])
     batch = series[0]["batch_size"]
     environment = configs["backend"]["environment"]
     return {
@@ -138,7 +150,8 @@ def _benchmark(header: Record, entry: Record, role: str, series: Sequence[Record
             "environment_lock": header["environments"].get(environment),
             "batch_size": batch,
             "sequence_length": series[0]["sequence_length"],
-            "rows_per_second": statistics.median(batch / seconds for seconds in medians),
+            **with_ends("p50_ms", level.level, 1e-6),
+            **with_ends("rows_per_second", rate),
         },
         "options": {
             "disable_gc": True,

@@ -10,6 +10,7 @@ from typing import Any
 from harness.errors import UserError
 from harness.plan.cell import find_baseline
 from harness.plan.config import AXES
+from harness.results import disturbances
 from harness.results.cells import GROUP, configs
 from harness.stats import verdict
 
@@ -29,6 +30,7 @@ class Recorded:
     scenarios: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     failed_scenarios: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     trials: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    host: disturbances.HostStates = field(default_factory=disturbances.HostStates)
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ def index(records: Iterable[Record]) -> Recorded:
             run.failures[record["cell_digest"]].append(failed)
     if run is None:
         raise UserError("the records of a run begin with its header, and these do not; want a file of results/runs")
+    every = [one for of_cell in run.invocations.values() for one in of_cell.values()]
+    run.host = disturbances.of_run(run.header, every)
     return run
 
 

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from harness.publish.leaves import leaves
 from harness.results import timings
 from harness.stats import estimate, pairs, repetition
+from harness.stats.common_level import CommonLevel, common_level
 from harness.stats.disturbance import Invocation
 from harness.stats.estimate import Interval
 from harness.words import counted
@@ -63,8 +62,9 @@ def findings(then: Figures, now: Figures, confidence: float) -> list[Finding]:
         found.append(_artefact(then.prepared, now.prepared))
     if then.accuracy is not None and now.accuracy is not None:
         found.append(_accuracy(then.accuracy, now.accuracy, same_host))
-    if same_host and then.timings and now.timings:
-        found.append(_latency(*([one.level_ns for one in side.timings.values()] for side in (then, now)), confidence))
+    old, new = (common_level(side.baseline_timings, side.timings, confidence) for side in (then, now))
+    if same_host and old is not None and new is not None:
+        found.append(_latency(old, new, confidence))
     speed_up = _speed_up(then, now, confidence, same_host)
     return found if speed_up is None else [*found, speed_up]
 
@@ -152,14 +152,14 @@ def _accuracy(old: Record, new: Record, same_host: bool) -> Finding:
     return Finding("accuracy", not same_host, f"The accuracy is equal, {text}, but not bit by bit in logits, {where}.")
 
 
-def _latency(old: Sequence[float], new: Sequence[float], confidence: float) -> Finding:
-    recorded = estimate.over_invocations([level / 1e6 for level in old], confidence)
-    expected = repetition.of_levels([level / 1e6 for level in old], len(new), confidence)
-    value = float(np.median(new)) / 1e6
-    text = f"The p50 is {value:.2f} ms in {_blocks(new)}, recorded is {recorded.estimate:.2f}"
+def _latency(old: CommonLevel, new: CommonLevel, confidence: float) -> Finding:
+    """Say of the p50, at the level of the tables, whether it is where a repetition falls."""
+    recorded, value = estimate.in_units(old.level, 1e-6), new.level.estimate / 1e6
+    expected = repetition.of_levels([level / 1e6 for level in old.by_block.values()], len(new.by_block), confidence)
+    text = f"The p50 is {value:.2f} ms in {_blocks(new.by_block)}, recorded is {recorded.estimate:.2f}"
     if expected is None:
         return Finding("latency", None, f"{text} in one block, which has no interval to be in.")
-    text += f" {_ends(recorded)} in {_blocks(old)}: it is {_inside(recorded, value)} that interval, and"
+    text += f" {_ends(recorded)} in {_blocks(old.by_block)}: it is {_inside(recorded, value)} that interval, and"
     holds = expected.low <= value <= expected.high
     return Finding("latency", holds, f"{text} {_inside(expected, value)} {_where(expected, confidence)}.")
 
@@ -193,7 +193,7 @@ def _ends(interval: Interval) -> str:
     return f"[{interval.low:.2f}, {interval.high:.2f}]"
 
 
-def _blocks(levels: Sequence[float]) -> str:
+def _blocks(levels: Mapping[int, float]) -> str:
     return counted(len(levels), "block")
 
 

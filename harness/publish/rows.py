@@ -6,7 +6,6 @@ A number that the records do not support stays empty: no baseline, no difference
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,19 +14,32 @@ import pandas as pd
 from harness.errors import UserError
 from harness.plan import ceilings, emulation
 from harness.plan.config import AXES
-from harness.publish import placements, saturation, scenarios, tunings
+from harness.publish import (
+    conditions,
+    constant,
+    costs,
+    coverage,
+    disturbances,
+    fastest,
+    held_out,
+    placements,
+    saturation,
+    scenarios,
+    speeds,
+    steady,
+    tunings,
+)
 from harness.publish.numbers import stable
 from harness.publish.recorded import Planned, Record, Recorded, baseline_of, index, planned
-from harness.results import timings
-from harness.results.cells import series as series_of
 from harness.stats import accuracy as accuracies
-from harness.stats import budget, estimate, pairs, verdict
+from harness.stats import budget, estimate, verdict
 
 #: Column -> its type when it is written: text, a count, a number (its unit ends its name) or a yes or no.
 COLUMNS: dict[str, str] = {
     **dict.fromkeys((*AXES, "status", "reason", "metric"), "string"),
     **dict.fromkeys(("value", "value_low", "value_high"), "Float64"),
     "rows": "Int64",
+    "beats_constant": "boolean",
     "baseline": "string",
     **dict.fromkeys(("difference", "difference_low", "difference_high", "agreement"), "Float64"),
     **dict.fromkeys(("broken", "fixed"), "Int64"),
@@ -36,15 +48,19 @@ COLUMNS: dict[str, str] = {
     "criterion_within": "boolean",
     **dict.fromkeys(("criterion_allowed", "confidence"), "Float64"),
     **dict.fromkeys(("latency_batch", "sequence_length"), "Int64"),
-    **dict.fromkeys(("p50_ms", "p50_ms_low", "p50_ms_high", "p90_ms", "p99_ms"), "Float64"),
+    **{f"{name}_ms{end}": "Float64" for name in ("p50", "p90", "p99") for end in ("", "_low", "_high")},
     **dict.fromkeys(("iterations", "throughput_batch"), "Int64"),
     **dict.fromkeys(("throughput_per_s", "throughput_per_s_low", "throughput_per_s_high"), "Float64"),
     **dict.fromkeys(("speedup", "speedup_low", "speedup_high"), "Float64"),
     "speedup_pairs": "Int64",
+    **fastest.COLUMNS,
     **dict.fromkeys(("size_mb", "peak_memory_mb"), "Float64"),
     **dict.fromkeys(("int8_ops", "bf16_ops", "fp32_ops"), "Int64"),
     "ops_source": "string",
     **dict.fromkeys(("blocks", "blocks_wanted"), "Int64"),
+    **disturbances.COLUMNS,
+    **conditions.COLUMNS,
+    **costs.COLUMNS,
     **dict.fromkeys(("artefact", "environment", "environment_lock", "cell_key", "cell_digest", "run"), "string"),
 }
 
@@ -57,9 +73,10 @@ def rows(records: Iterable[Record], isa: Collection[str] | None = None) -> pd.Da
     isa : the instruction sets of the run's host, as /proc/cpuinfo spells them; None where they are not known.
 
     Columns are those of :data:`COLUMNS`, in that order, and those of :mod:`harness.publish.scenarios`,
-    :mod:`~harness.publish.tunings` and :mod:`~harness.publish.placements` where the run has measured scenarios, tuned,
-    or told where it ran; what is not known is None (text) or NaN (numbers). Shares are from 0 to 1; a megabyte is 10**6
-    bytes; `speedup` is the baseline's p50 over the cell's, both at the latency batch.
+    :mod:`~harness.publish.tunings`, :mod:`~harness.publish.coverage` and :mod:`~harness.publish.placements` where the
+    run has measured scenarios, tuned, or told multiplications or where it ran; what is not known is None (text) or NaN
+    (numbers). Shares are from 0 to 1; a megabyte is 10**6 bytes; `speedup` is the baseline's p50 over the cell's, both
+    at the latency batch.
 
     Raises
     ------
@@ -67,11 +84,14 @@ def rows(records: Iterable[Record], isa: Collection[str] | None = None) -> pd.Da
     """
     run = index(records)
     cells = planned(run.header)
-    found = [_row(run, cell, baseline_of(run.header, cell, cells), isa) for cell in cells]
+    quiet = disturbances.counted(run)
+    found = [_row(run, quiet, cell, baseline_of(run.header, cell, cells), isa) for cell in cells]
+    fastest.mark(quiet, cells, found)
     found += [_left_out(run.header, entry) for entry in run.header["excluded"]]
     more = scenarios.COLUMNS if run.scenarios or run.failed_scenarios else {}
     more = {**more, **(tunings.COLUMNS if run.trials else {})}
-    for optional in (placements.COLUMNS, placements.TILE_COLUMNS):
+    told = [{name: kind} for name, kind in costs.OPTIONAL_COLUMNS.items()]
+    for optional in (*told, coverage.COLUMNS, placements.COLUMNS, placements.TILE_COLUMNS):
         more |= optional if any(name in row for row in found for name in optional) else {}
     return as_frame(found, {**COLUMNS, **more})
 
@@ -93,7 +113,10 @@ def _left_out(header: Record, entry: Record) -> dict[str, Any]:
     return {**labels, "status": status.name, "reason": status.reason, "cell_key": entry["key"], "run": header["run"]}
 
 
-def _row(run: Recorded, cell: Planned, baseline: Planned | None, isa: Collection[str] | None = None) -> dict[str, Any]:
+def _row(
+    run: Recorded, quiet: Recorded, cell: Planned, baseline: Planned | None, isa: Collection[str] | None = None
+) -> dict[str, Any]:
+    """Return a cell's row; `quiet` holds of the run's invocations those that figures are made of."""
     backend, protocol = cell.configs["backend"], cell.configs["protocol"]
     host, is_timed = cell.configs["host"], emulation.is_timed(cell.configs["host"])
     blocks = protocol["blocks"] if is_timed else 0
@@ -112,7 +135,7 @@ def _row(run: Recorded, cell: Planned, baseline: Planned | None, isa: Collection
         executed = run.accuracy[cell.digest]["executed"]
         row |= {name: executed[name] for name in ("int8_ops", "bf16_ops", "fp32_ops")}
         row["ops_source"] = executed["source"]
-        row |= placements.tiles(executed)
+        row |= coverage.columns(executed) | placements.tiles(executed)
         if not is_timed or host.get("isa") not in (None, "native"):
             notes.append(f"highest instruction set that its kernels told: {ceilings.told(executed['kernels'])}")
         if cell.configs["approach"]["precision"] == "int8" and not executed["int8_ops"]:
@@ -123,10 +146,16 @@ def _row(run: Recorded, cell: Planned, baseline: Planned | None, isa: Collection
         saturates = saturation.note(entry, isa, run.prepared.get(cell.digest, {}).get("provenance", {}))
         notes += [saturates] if saturates else []
     if is_timed:
-        row |= _speed(run, cell, baseline)
-        row |= placements.columns([*run.invocations[cell.digest].values()])
+        row |= speeds.columns(quiet, cell, baseline, notes) | disturbances.columns(run, cell, baseline)
+        measured = [*run.invocations[cell.digest].values()]
+        row |= placements.columns(measured) | conditions.columns(measured, protocol)
+        notes += conditions.mixed(measured)
+        row |= costs.columns(run.prepared.get(cell.digest), measured, row.get("throughput_per_s"), host)
     if cell.digest in run.scenarios:
-        row |= scenarios.columns(run.scenarios[cell.digest], protocol["confidence"])
+        undisturbed, busy = disturbances.scenarios(run, cell)
+        searched = protocol["scenario"]["server_per_second"] is None
+        row |= scenarios.columns(undisturbed, protocol["confidence"], searched)
+        notes += busy
     if cell.digest in run.trials:
         row |= tunings.columns(run.trials[cell.digest], run.prepared.get(cell.digest), row.get("rows"))
     for one in run.failed_scenarios.get(cell.digest, ()):
@@ -137,9 +166,12 @@ def _row(run: Recorded, cell: Planned, baseline: Planned | None, isa: Collection
         evaluated=cell.digest in run.accuracy,
         invocations=len(run.invocations[cell.digest]),
         blocks=blocks,
-        steady=_steady(run.invocations[cell.digest].values()),
+        steady=steady.of(quiet.invocations[cell.digest].values()),
         criterion=row.get("criterion"),
+        disturbed=row.get("blocks_disturbed", 0),
+        int8_share=row.get("int8_share") if cell.configs["approach"]["precision"] == "int8" else None,
     )
+    notes = [*(disturbances.took(row) if status.name == "disturbed" else ()), *notes]
     row |= {"status": status.name, "reason": "; ".join(filter(None, (status.reason, *notes))) or None}
     return row
 
@@ -150,11 +182,16 @@ def _host(label: str, config: Mapping[str, Any]) -> str:
 
 def _accuracy(run: Recorded, cell: Planned, baseline: Planned | None, notes: list[str]) -> dict[str, Any]:
     """Return the metric and, beside a baseline that was evaluated on the same rows, the difference and criterion."""
-    mine, protocol = run.accuracy[cell.digest], cell.configs["protocol"]
-    metric = mine["metric"]
+    whole, protocol = run.accuracy[cell.digest], cell.configs["protocol"]
+    prepared, whole_references = run.prepared.get(cell.digest), _references(run, whole)
+    kept = held_out.unseen(prepared, whole["rows"])
+    part = held_out.restricted(whole, whole_references, kept)
+    if part is None:
+        part, kept = (whole, whole_references), None
+    (mine, references), metric = part, part[0]["metric"]
+    notes += filter(None, [held_out.note(prepared, kept, whole["rows"])])
     row: dict[str, Any] = {"metric": metric["name"], "value": metric["value"], "rows": mine["rows"]}
     confidence, seed = protocol["confidence"], run.header["seed"]
-    references = _references(run, mine)
     interval = accuracies.metric_interval(metric["name"], mine["predictions"], references, confidence, seed)
     traceable = interval is not None and math.isclose(interval.estimate, metric["value"], rel_tol=1e-6, abs_tol=1e-9)
     if traceable:
@@ -163,11 +200,18 @@ def _accuracy(run: Recorded, cell: Planned, baseline: Planned | None, notes: lis
         notes.append(
             f"its {metric['name']} does not follow from its predictions ({interval.estimate:.6g}): no intervals"
         )
+    sane, why = constant.column(cell, row, mine["predictions"], references, run.datasets[mine["tokenised"]]["labels"])
+    row |= sane
     if baseline is None or baseline.digest == cell.digest or baseline.digest not in run.accuracy:
+        notes += why
         return row
     theirs = run.accuracy[baseline.digest]
+    is_paired = (theirs["tokenised"], theirs["rows"]) == (whole["tokenised"], whole["rows"])
+    if is_paired:
+        theirs = (held_out.restricted(theirs, whole_references, kept) or (theirs,))[0]
+        is_paired = theirs["rows"] == mine["rows"]
     difference = estimate.Interval(metric["value"] - theirs["metric"]["value"])
-    if (theirs["tokenised"], theirs["rows"]) == (mine["tokenised"], mine["rows"]):
+    if is_paired:
         sides = (mine["predictions"], theirs["predictions"], references)
         paired = accuracies.paired_difference(metric["name"], *sides, confidence, seed)
         # Where either side's metric does not follow from its predictions, their interval would be of something else.
@@ -201,38 +245,6 @@ def _references(run: Recorded, mine: Record) -> Sequence[float]:
     return there
 
 
-def _speed(run: Recorded, cell: Planned, baseline: Planned | None) -> dict[str, Any]:
-    """Return latency, throughput, memory and, beside a baseline, the speed-up paired within blocks."""
-    invocations = run.invocations[cell.digest]
-    if not invocations:
-        return {"blocks": 0}
-    confidence = cell.configs["protocol"]["confidence"]
-    latency, throughput = _series(invocations, "latency"), _series(invocations, "throughput")
-    row: dict[str, Any] = {"blocks": len(invocations)}
-    row["peak_memory_mb"] = max(one["peak_memory_bytes"] for one in invocations.values()) / 1e6
-    if latency:
-        first = next(iter(latency.values()))
-        row |= {"latency_batch": first["batch_size"], "sequence_length": first["sequence_length"]}
-        row["iterations"] = min(len(one["latency_ns"]) for one in latency.values())
-        levels = zip(*(estimate.percentiles(one["latency_ns"]) for one in latency.values()), strict=True)
-        for name, values in zip(("p50_ms", "p90_ms", "p99_ms"), levels, strict=True):
-            row |= _with_ends(name, estimate.over_invocations([ns / 1e6 for ns in values], confidence))
-    if throughput:
-        row["throughput_batch"] = next(iter(throughput.values()))["batch_size"]
-        rates = [estimate.throughput_per_second(one["batch_size"], one["latency_ns"]) for one in throughput.values()]
-        row |= _with_ends("throughput_per_s", estimate.over_invocations(rates, confidence))
-    if baseline is None or not latency:
-        return row
-    if baseline.digest == cell.digest:
-        return row | {"speedup": 1.0}
-    sides = (timings.by_block(run.invocations[one.digest].values(), "latency") for one in (baseline, cell))
-    ratio = pairs.speed_up(*sides, confidence)
-    if ratio is not None:
-        row |= _with_ends("speedup", estimate.Interval(ratio.estimate, ratio.low, ratio.high))
-        row["speedup_pairs"] = ratio.pairs
-    return row
-
-
 def _undecided(row: Mapping[str, Any], target: float | None) -> list[str]:
     """Return what must be said of a speed-up that is known less well than the protocol wants: it is inconclusive."""
     if target is None or row.get("speedup_pairs") is None:
@@ -243,26 +255,3 @@ def _undecided(row: Mapping[str, Any], target: float | None) -> list[str]:
         return [f"speed inconclusive: {pairs} pairs are too few to know its half-width, and {wanted}"]
     width = budget.half_width(low, high)
     return [f"speed inconclusive: known to {100 * width:.2g} % either way, and {wanted}"] if width > target else []
-
-
-def _series(invocations: Mapping[int, Record], role: str) -> dict[int, Record]:
-    """Return block -> the series of that role, for the blocks that have one."""
-    found = {}
-    for block in sorted(invocations):
-        series = series_of(invocations[block], role)
-        if series is not None:
-            found[block] = series
-    return found
-
-
-def _steady(invocations: Iterable[Record]) -> dict[str, list[bool]]:
-    steady: dict[str, list[bool]] = defaultdict(list)
-    for invocation in invocations:
-        for series in invocation["series"]:
-            steady[series["role"]].append(series["steady"])
-    return steady
-
-
-def _with_ends(name: str, interval: estimate.Interval) -> dict[str, float | None]:
-    columns = {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
-    return {column: value for column, value in columns.items() if column in COLUMNS}

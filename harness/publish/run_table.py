@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 
-from harness.publish import scaling, scaling_picture, table_picture, tables
+from harness.publish import data_notes, scaling, scaling_picture, table_picture, tables
 from harness.publish.heading import Heading, heading
+from harness.publish.recorded import index
 from harness.publish.rows import rows
 from harness.results import store
 
@@ -22,11 +24,12 @@ class RunTable:
     heading: Heading
     scales: scaling.Scaling
     lower_is_better: frozenset[str]
+    data_notes: tuple[str, ...] = ()
 
     @property
     def beneath(self) -> list[str]:
         """The sentences on all comparison groups together."""
-        return list(scaling.sentences(self.scales))
+        return [*self.data_notes, *scaling.sentences(self.scales)]
 
     def show(self, console: Console) -> None:
         """Print the table in the console's width."""
@@ -51,19 +54,26 @@ class RunTable:
         return [*drawn, *scaling_picture.draw(self.scales, self.heading, scaled)]
 
 
-def read(results: Path, run_file: Path) -> RunTable:
+def read(results: Path, run_file: Path, baseline: Mapping[str, str] | None = None) -> RunTable:
     """Return the table of a run whose host is described below `results`.
+
+    Parameters
+    ----------
+    baseline : axis -> label, to compare with in the place of the run's own.
 
     Raises
     ------
     UserError : the file is no run.
     """
     lines = store.read_run(run_file)
+    if baseline is not None:
+        lines[0] = {**lines[0], "baseline": dict(baseline)}
     host = store.read_host(results, lines[0]["host"])
     return RunTable(
         rows=rows(lines, None if host is None else host["isa"]),
-        heading=heading(lines, store.host_line(results, lines[0]["host"])),
+        heading=heading(lines, store.host_line(results, lines[0]["host"], lines[0].get("limits"))),
         scales=scaling.scaling(lines),
+        data_notes=tuple(data_notes.sentences(index(lines))),
         lower_is_better=frozenset(
             line["metric"]["name"]
             for line in lines

@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from harness.publish import disturbances
 from harness.publish.numbers import decimals, ends, number
-from harness.publish.recorded import Planned, Record, Recorded, index, planned
+from harness.publish.recorded import Planned, Record, Recorded, baseline_of, index, planned
 from harness.publish.scenarios import layout_rates
-from harness.results.cells import series as series_of
+from harness.publish.speeds import level_of
 from harness.stats import estimate
 from harness.words import counted
 
@@ -76,7 +77,7 @@ def scaling(records: Iterable[Record]) -> Scaling:
     rows: dict[str, list[Point]] = defaultdict(list)
     for cell in cells:
         name = _name(cell, cells)
-        if (point := _latency(run, cell)) is not None:
+        if (point := _latency(run, cell, baseline_of(run.header, cell, cells))) is not None:
             latency[name].setdefault(point.cores, point)
         rows[name] += _layouts(run, cell)
     curves = [Curve(name, tuple(points[cores] for cores in sorted(points))) for name, points in latency.items()]
@@ -125,17 +126,16 @@ def _name(cell: Planned, cells: Sequence[Planned]) -> str:
     return "/".join(cell.labels[axis] for axis in several or _CURVE[2:4])
 
 
-def _latency(run: Recorded, cell: Planned) -> Point | None:
-    invocations = run.invocations[cell.digest].values()
-    found = [(one, series_of(one, "latency")) for one in invocations]
-    levels = [estimate.percentiles(series["latency_ns"])[0] / 1e6 for _, series in found if series is not None]
-    interval = estimate.over_invocations(levels, cell.configs["protocol"]["confidence"]) if levels else None
-    threads = {one["threads"] for one, _ in found}
-    return None if interval is None or len(threads) != 1 else Point(threads.pop(), 1, interval)
+def _latency(run: Recorded, cell: Planned, baseline: Planned | None) -> Point | None:
+    counted_of_cell = run.host.counted(run.invocations[cell.digest].values())
+    found = level_of(disturbances.counted(run), cell, baseline, "latency") if counted_of_cell else None
+    threads = {one["threads"] for one in counted_of_cell}
+    return None if found is None or len(threads) != 1 else Point(threads.pop(), 1, estimate.in_units(found.level, 1e-6))
 
 
 def _layouts(run: Recorded, cell: Planned) -> Iterator[Point]:
-    for (instances, cores), values in layout_rates(run.scenarios.get(cell.digest, ())).items():
+    found, busy = disturbances.scenarios(run, cell)
+    for (instances, cores), values in layout_rates([] if busy else found).items():
         interval = estimate.over_invocations(values, cell.configs["protocol"]["confidence"])
         if interval is not None:
             yield Point(instances * cores, instances, interval)

@@ -48,7 +48,8 @@ def draw(frame: pd.DataFrame, heading: Heading, lower_is_better: Collection[str]
     figure.suptitle(f"{heading.suite}, run {heading.run}\n{heading.host}", fontsize="medium", parse_math=False)
     marks = [Line2D([], [], marker="o", linestyle="", color=colour) for colour in _COLOURS.values()]
     marks.append(Line2D([], [], marker="o", linestyle="", color="gray", markerfacecolor="white"))
-    words = [word if word == "baseline" else f"criterion {word}" for word in _COLOURS] + ["unstable timings"]
+    words = [word if word == "baseline" else f"criterion {word}" for word in _COLOURS]
+    words.append("unstable or disturbed, or INT8 in part")
     figure.legend(marks, words, loc="outside lower center", ncols=len(words), fontsize="small")
     save(figure, paths)
     return paths
@@ -65,7 +66,7 @@ def _draw(title: str, cells: pd.DataFrame, speed: Axes, metric: Axes, lower_is_b
     scale, unit = (100, ", points") if name in PERCENT else (1, "")
     for place, (_, row) in enumerate(cells.iterrows()):
         colour = _colour(row)
-        filled = "white" if row["status"] == "unstable" else colour
+        filled = "white" if row["status"] in ("unstable", "disturbed", "partial") else colour
         if is_known(row["speedup"]):
             _mark(speed, row, "speedup", place, colour, filled, 1)
         else:

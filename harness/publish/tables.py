@@ -18,15 +18,12 @@ from rich.text import Text
 
 from harness.errors import UserError
 from harness.plan.ceilings import CEILING, EMULATED
-from harness.publish import placements, scenarios, tunings
+from harness.publish import constant, costs, coverage, disturbances, fastest, placements, scenarios, speeds, tunings
 from harness.publish.columns import PERCENT, WIDE, fields, fit, lay_out
 from harness.publish.heading import Heading
-from harness.publish.numbers import decimals, ends, is_known, number
+from harness.publish.numbers import decimals, ends, number
 from harness.publish.rows import COLUMNS
 from harness.results.cells import GROUP
-
-#: Below so many iterations, the slowest hundredth is a single one.
-_ITERATIONS_FOR_P99 = 100
 
 #: A blank at which no line may end, until the line is printed.
 _TOGETHER = "\N{NO-BREAK SPACE}"
@@ -52,7 +49,8 @@ def show(frame: pd.DataFrame, heading: Heading, console: Console, beneath: Seque
     beneath : sentences on all groups together.
     """
     # Text is never read as markup: a label may hold square brackets.
-    for line in (f"{heading.suite}, run {heading.run}", f"{heading.host}; {heading.blocks}"):
+    above = (f"{heading.suite}, run {heading.run}", f"{heading.host}; {heading.blocks}", heading.conditions)
+    for line in filter(None, above):
         _print(console, line)
     footnotes = _footnotes(frame)
     for part in parts(frame, heading):
@@ -90,7 +88,8 @@ def write(frame: pd.DataFrame, folder: Path, heading: Heading, beneath: Sequence
     ------
     UserError : the folder cannot be written.
     """
-    optional = {**scenarios.COLUMNS, **tunings.COLUMNS, **placements.COLUMNS, **placements.TILE_COLUMNS}
+    optional = {**scenarios.COLUMNS, **tunings.COLUMNS, **coverage.COLUMNS, **costs.OPTIONAL_COLUMNS}
+    optional |= {**placements.COLUMNS, **placements.TILE_COLUMNS}
     typed = frame.astype({**COLUMNS, **{name: kind for name, kind in optional.items() if name in frame}})
     paths = write_csv_and_markdown(typed, markdown(frame, heading, beneath), folder, heading.run, "the tables")
     paths.append(folder / f"{heading.run}.parquet")
@@ -121,7 +120,8 @@ def write_csv_and_markdown(frame: pd.DataFrame, text: str, folder: Path, name: s
 def markdown(frame: pd.DataFrame, heading: Heading, beneath: Sequence[str] = ()) -> str:
     """Return the table of a run as Markdown, with the sentences `beneath` below its groups."""
     footnotes = _footnotes(frame)
-    lines = [escaped(f"{heading.suite}, run {heading.run}; {heading.host}; {heading.blocks}"), ""]
+    above = (f"{heading.suite}, run {heading.run}", heading.host, heading.blocks, heading.conditions)
+    lines = [escaped("; ".join(filter(None, above))), ""]
     for part in parts(frame, heading):
         block = lay_out(WIDE, fields(part.rows, footnotes), part.rows)
         headings = [escaped(" ".join(heading)) for heading in block.headings]
@@ -154,7 +154,7 @@ def parts(frame: pd.DataFrame, heading: Heading) -> Iterator[Part]:
             one = latency.iloc[0]
             title += f", latency at batch {one['latency_batch']:.0f}"
             title += f" of {one['sequence_length']:.0f} tokens" if pd.notna(one["sequence_length"]) else ""
-        title += placements.title(group)
+        title += placements.title(group) + constant.title(group)
         yield Part(title, group, [*_sentences(group, heading), *placements.sentences(group)])
 
 
@@ -162,14 +162,16 @@ def legend(frame: pd.DataFrame) -> Iterator[str]:
     """Yield what a reader must know of the intervals and words of this table."""
     confidence = " or ".join(f"{100 * value:g}%" for value in sorted(frame["confidence"].dropna().unique()))
     metrics = set(frame["metric"].dropna())
-    methods = ["Wilson"] * ("accuracy" in metrics) + ["bootstrap"] * bool(metrics - {"accuracy"})
-    paired = ["Tango"] * ("accuracy" in metrics) + ["bootstrap"] * bool(metrics - {"accuracy"})
+    others = ["Bayesian bootstrap with one extreme row more"] * bool(metrics - {"accuracy"})
+    methods, paired = (["Wilson"] * ("accuracy" in metrics) + others, ["Tango"] * ("accuracy" in metrics) + others)
     if metrics:
         yield (
             f"[low, high]: {confidence} intervals. Metric: over evaluation rows ({', '.join(methods)}). Difference: to "
-            f"the baseline, paired on the same rows ({', '.join(paired)}). Speed-up: baseline's p50 over the cell's, "
-            "paired within blocks (t on log-ratios). No interval: too little was measured for one."
+            f"the baseline, paired on the same rows ({', '.join(paired)}). Speeds: over blocks (t on logarithms). "
+            "No interval: too little was measured for one."
         )
+    yield from speeds.legend(frame)
+    yield from fastest.legend(frame)
     if frame["criterion"].notna().any():
         yield (
             "criterion: met or failed when the whole interval of the difference is within or beyond the allowed loss, "
@@ -191,10 +193,10 @@ def legend(frame: pd.DataFrame) -> Iterator[str]:
         )
     yield from scenarios.legend(frame)
     yield from tunings.legend(frame)
+    yield from coverage.legend(frame)
     yield from placements.legend(frame)
-    iterations = frame["iterations"].min()
-    if iterations < _ITERATIONS_FOR_P99:
-        yield f"p99 of as few as {iterations:.0f} samples an invocation is near the slowest of them, not a tail."
+    yield from disturbances.legend(frame)
+    yield from costs.legend(frame)
 
 
 def _sentences(group: pd.DataFrame, heading: Heading) -> Iterator[str]:
@@ -202,6 +204,9 @@ def _sentences(group: pd.DataFrame, heading: Heading) -> Iterator[str]:
     if group["baseline"].isna().all():
         named = heading.baseline or "the suite names none"
         yield f"No one cell of this group is the baseline ({named}): no differences, no criterion, no speed-ups."
+        return
+    if (beaten := constant.sentence(group)) is not None:
+        yield beaten
         return
     ranked = group[group["speedup"].notna()].sort_values("speedup", ascending=False, kind="stable")
     allowed = group["criterion_allowed"].dropna()
@@ -215,35 +220,41 @@ def _sentences(group: pd.DataFrame, heading: Heading) -> Iterator[str]:
     faster = ranked["speedup"] > 1
     undecided = ranked[usable & faster & (ranked["criterion"] == "undecided")]
     unstable = ranked[faster & (ranked["status"] == "unstable")]
-    if len(met):
-        yield _fastest(met, loss)
+    disturbed = ranked[~is_baseline & (ranked["status"] == "disturbed")]
+    if (is_baseline & (ranked["status"] == "disturbed")).any():
+        yield "No cell is called the fastest: the baseline was measured on a host that was busy with something else."
+    elif len(met):
+        yield from _fastest(met, loss)
     if len(undecided):
         rows = group["rows"].dropna().iloc[0]
         yield f"Undecided on {rows:.0f} rows, so not counted, fastest first: {_with_speeds(undecided)}."
+    if len(disturbed):
+        yield f"Measured on a busy host, so not counted, fastest first: {_with_speeds(disturbed)}."
     if len(unstable):
         yield f"Timed without a steady state, so not counted, fastest first: {_with_speeds(unstable)}."
 
 
-def _fastest(ranked: pd.DataFrame, loss: str) -> str:
-    best, others = ranked.iloc[0], ranked.iloc[1:]
-    if best["baseline"] == best["cell_key"]:
-        return f"No cell is shown to be within {loss} and faster than {name_of(best)}."
-    text = f"Fastest within {loss}: {name_of(best)}, {_speed(best)}"
-    reach = others["speedup_high"].fillna(others["speedup"])
-    close = others[reach >= best["speedup_low"]] if is_known(best["speedup_low"]) else others
-    if len(close):
-        text += "; its interval does not tell it from " + ", ".join(name_of(row) for _, row in close.iterrows())
-    return text + "."
+def _fastest(ranked: pd.DataFrame, loss: str) -> Iterator[str]:
+    for _, best in ranked[ranked["ranking"] == fastest.FASTEST].iterrows():
+        if best["baseline"] == best["cell_key"]:
+            yield f"No cell is shown to be within {loss} and faster than {name_of(best)}."
+            return
+        text = f"Fastest within {loss}: {name_of(best)}, {_speed(best, 'ranking_speedup')}"
+        close = ranked[ranked["ranking"] == fastest.CLOSE]
+        if len(close):
+            text += "; not distinguishable from " + ", ".join(name_of(row) for _, row in close.iterrows())
+        yield text + "."
 
 
 def _with_speeds(ranked: pd.DataFrame) -> str:
     return ", ".join(f"{name_of(row)} {_speed(row)}" for _, row in ranked.iterrows())
 
 
-def _speed(row: pd.Series) -> str:
-    places = decimals(row["speedup"], row["speedup_low"], row["speedup_high"])
-    interval = ends(row["speedup_low"], row["speedup_high"], places)
-    return f"{number(row['speedup'], places, 'x')} {interval or '(no interval)'}".replace(" ", _TOGETHER)
+def _speed(row: pd.Series, name: str = "speedup") -> str:
+    value, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
+    places = decimals(value, low, high)
+    interval = ends(low, high, places)
+    return f"{number(value, places, 'x')} {interval or '(no interval)'}".replace(" ", _TOGETHER)
 
 
 def name_of(row: pd.Series) -> str:
@@ -272,7 +283,8 @@ def _styled(lines: Sequence[str]) -> Text:
 
 def _colour(line: str) -> str:
     word = line.split(" [")[0]
-    red = word in ("inaccurate", "unstable", "oom", "timeout", "failed") or word.startswith("failed(")
+    broken = ("inaccurate", "partial", "disturbed", "unstable", "oom", "timeout", "failed")
+    red = word in broken or word.startswith("failed(")
     return "red" if red else _COLOURS.get(word, "")
 
 

@@ -15,7 +15,7 @@ from harness.results.confirmations import Confirmation
 from harness.results.history import History, Point
 from harness.stats import trend
 from harness.stats.estimate import Interval
-from harness.stats.trend import Level
+from harness.stats.trend import Level, Step
 
 LATENCY, THROUGHPUT, ACCURACY = METRICS = ("latency", "throughput", "accuracy")
 
@@ -50,7 +50,8 @@ class Candidate:
 @dataclass(frozen=True)
 class Trend:
     """A history under one metric: `points` are the runs that have it, `levels` theirs, in nanoseconds, rows a second
-    or the task's metric. `floor` is the host's, None without an A/A; `below_floor` counts steps that are too small."""
+    or the task's metric. `floor` is the host's, None without an A/A; `below_floor` counts steps that are too small.
+    `smallest` is the step that five further runs would show in four of five cases; None where that is not known."""
 
     history: History
     metric: str
@@ -59,10 +60,15 @@ class Trend:
     candidates: tuple[Candidate, ...]
     floor: float | None = None
     below_floor: int = 0
+    smallest: float | None = None
 
 
 def speed_trend(root: Path, history: History, metric: str, here: str | None) -> Trend:
     """Return the trend of a cell's latency or throughput.
+
+    Steps are looked for in the time over the baseline's, paired in each block: a host that becomes slower makes no step
+    in it. Where less than half of the runs have measured a baseline, or not the same one, in the raw levels. The levels
+    before and after are raw.
 
     Parameters
     ----------
@@ -76,7 +82,7 @@ def speed_trend(root: Path, history: History, metric: str, here: str | None) -> 
     if not points:
         return bare
     floor = aa.floor_of(root, points[-1].host, metric)
-    steps = trend.find_steps(levels)
+    steps, smallest = _steps(points, levels, metric)
     large = [step for step in steps if floor is None or abs(math.log(step.ratio.estimate)) > math.log1p(floor)]
     known = confirmations.read(root, history.machine)
     edges = [0, *(step.first for step in steps), len(points)]
@@ -98,10 +104,45 @@ def speed_trend(root: Path, history: History, metric: str, here: str | None) -> 
             differences=tuple(between(root, points[step.earliest - 1], points[step.latest])),
             control=_control([points[index] for index in sides[0]], [points[index] for index in sides[1]]),
             status=CANDIDATE,
-            because="",
+            because=_moved_baseline(*([points[index] for index in side] for side in sides)),
         )
         candidates.append(_with_status(root, bare, found, known, here))
-    return replace(bare, candidates=tuple(candidates), floor=floor, below_floor=len(steps) - len(large))
+    return replace(
+        bare, candidates=tuple(candidates), floor=floor, below_floor=len(steps) - len(large), smallest=smallest
+    )
+
+
+def _steps(points: Sequence[Point], levels: Sequence[Level], metric: str) -> tuple[list[Step], float | None]:
+    """Return the steps of the paired levels, else those of the raw `levels`, and the smallest that could be found.
+
+    Their indices are those of all `points`.
+    """
+    is_rate = metric != LATENCY
+    shares = [point.throughput_share if is_rate else point.latency_share for point in points]
+    paired = [index for index, share in enumerate(shares) if share]
+    if 2 * len(paired) < len(points) or len({points[index].beside for index in paired}) != 1:
+        found = trend.find_steps(levels)
+        return found, trend.smallest_step(levels, found)
+    own = [trend.level([1 / one if is_rate else one for one in shares[index]]) for index in paired]
+    found = trend.find_steps(own)
+    places = ("first", "earliest", "latest", "found")
+    mapped = [replace(step, **{place: paired[getattr(step, place)] for place in places}) for step in found]
+    return mapped, trend.smallest_step(own, found)
+
+
+def _moved_baseline(before: Sequence[Point], after: Sequence[Point]) -> str:
+    """Say so where it is rather the baseline that changed: its raw latency by more than the cell's own."""
+    changes = []
+    for name in ("latency_ns", "beside_ns"):
+        sides = [[statistics.median(values) for point in side if (values := getattr(point, name))]
+                 for side in (before, after)]  # fmt: skip
+        if not all(sides):
+            return ""
+        changes.append(statistics.median(sides[1]) / statistics.median(sides[0]))
+    own, baseline = changes
+    if abs(math.log(baseline)) <= abs(math.log(own)):
+        return ""
+    return f"its baseline changed more ({_percent(baseline)}) than the cell itself ({_percent(own)})"
 
 
 def marks(one: Trend, root: Path) -> list[tuple[int, list[Difference]]]:
@@ -131,13 +172,15 @@ def _with_status(
 ) -> Candidate:
     places = {point.run: index for index, point in enumerate(one.points)}
     for confirmation in reversed(known):
-        own = (confirmation.cell, confirmation.metric) == (one.history.key, one.metric)
-        if not own or not {confirmation.before, confirmation.after} <= places.keys():
+        is_own = confirmation.cell in (one.history.key, *one.history.former) and confirmation.metric == one.metric
+        if not is_own or not {confirmation.before, confirmation.after} <= places.keys():
             continue
         if places[confirmation.before] < candidate.first <= places[confirmation.after]:
             return judged(candidate, confirmation)
     reasons = [] if here is None else list(obstacles(root, *sides(one, candidate), candidate.differences, here))
-    return replace(candidate, status=OUT_OF_REACH, because="; ".join(reasons)) if reasons else candidate
+    if not reasons:
+        return candidate
+    return replace(candidate, status=OUT_OF_REACH, because="; ".join(filter(None, (candidate.because, *reasons))))
 
 
 def obstacles(root: Path, before: Point, after: Point, differences: Sequence[Difference], here: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.publish import numbers
+from harness.publish import numbers, trend_power
 from harness.publish.tables import escaped, write_csv_and_markdown
 from harness.publish.trend import ACCURACY, CANDIDATE, CONFIRMED, LATENCY, Candidate, Trend, marks
 from harness.results import store
@@ -87,6 +87,7 @@ def summary(trends: Sequence[Trend]) -> list[str]:
         without = {point.host for one in trends for point in one.points[-1:] if one.floor is None}
         if without:
             lines.append(f"No floor is known of host {', '.join(sorted(without))}; 'harness aa' measures it.")
+        lines += trend_power.sentences(trends)
         short = sum(len(one.points) < FEWEST_BEFORE + FEWEST_AFTER for one in trends)
         if short:
             fewest = FEWEST_BEFORE + FEWEST_AFTER

@@ -25,16 +25,17 @@ def columns(trials: Sequence[Record], prepared: Record | None, rows: int | None)
 
     Parameters
     ----------
-    rows : of a full evaluation; a trial that was decided on fewer counts for their share.
+    rows : evaluated; a trial that was decided on fewer than its tuner had counts for their share.
     """
     found: dict[str, Any] = {"tuning_trials": len(trials)}
     evaluated = [trial["rows"] for trial in trials if trial["rows"]]
-    if rows:
-        found["tuning_evaluations"] = sum(evaluated) / rows
+    tuned = {} if prepared is None else prepared["provenance"].get("tuned", {})
+    whole = tuned.get("rows", rows)
+    if whole:
+        found["tuning_evaluations"] = sum(evaluated) / whole
     if prepared is None:
         return found
     found["tuning_seconds"] = sum(stage["seconds"] for stage in prepared["stages"] if stage["stage"] == "tune")
-    tuned = prepared["provenance"].get("tuned", {})
     found["tuning_end"], chosen = tuned.get("reason"), tuned.get("chosen")
     for trial in trials:
         if trial["index"] == chosen:
@@ -59,7 +60,9 @@ def legend(frame: pd.DataFrame) -> Iterator[str]:
     if "tuning_trials" in frame and frame["tuning_trials"].notna().any():
         yield (
             "trials: candidates that a tuner has evaluated; evaluations: their rows over those of a whole evaluation, "
-            "for a trial ends once it is decided; fall back: ops that the chosen one does not quantize."
+            "for a trial ends once it is decided; fall back: ops that the chosen one does not quantize. A tuner "
+            "decides on half of the evaluation rows, and accuracy and difference of its cell are of the other half; "
+            "where there are too few rows for both, they are of the rows that it chose by, and the row says so."
         )
 
 

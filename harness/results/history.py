@@ -8,14 +8,15 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NoReturn
 
 from harness.errors import UserError, nearest
 from harness.plan.cell import digest
 from harness.plan.config import AXES
-from harness.results import cells, store
+from harness.results import cells, disturbances, relative, store
 from harness.results.record import Record
 
 #: Facts of a host that tell it from another machine; see :func:`harness.execute.host.fingerprint`.
@@ -45,7 +46,10 @@ class Point:
 
     `locks` maps the environments that the cell needs, its backend's first, to the hashes of their locks. `latency_ns`
     is the median of each invocation's iterations, `rows_per_second` that of its throughput; `gemm_ns` and `stream_ns`
-    are medians of the control. Invocations without a value are left out; `unsteady` counts those never flat.
+    are medians of the control. Invocations without a value, or on a disturbed host, are left out. `latency_share` and
+    `throughput_share` are the time of a pass over that of the baseline `beside`, paired in each block
+    (:mod:`harness.results.relative`), and `beside_ns` the baseline's own latency; empty where none was measured. A
+    baseline's own shares are made of its times over those of the `others`, key -> block -> quotient.
     """
 
     run: str
@@ -59,18 +63,27 @@ class Point:
     rows_per_second: tuple[float, ...] = ()
     gemm_ns: tuple[float, ...] = ()
     stream_ns: tuple[float, ...] = ()
-    unsteady: int = 0
+    latency_share: tuple[float, ...] = ()
+    throughput_share: tuple[float, ...] = ()
+    latency_others: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    throughput_others: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    beside: str = ""
+    beside_ns: tuple[float, ...] = ()
     evaluation: Evaluation | None = None
 
 
 @dataclass(frozen=True)
 class History:
-    """The runs of one cell on one machine, the oldest first; `labels` are the cell's, one an axis."""
+    """The runs of one cell on one machine, the oldest first; `labels` are the cell's, one an axis.
+
+    `former` are the keys that the same cell, of equal digest, had before an option of it was renamed.
+    """
 
     key: str
     labels: tuple[str, ...]
     machine: str
     points: tuple[Point, ...]
+    former: tuple[str, ...] = ()
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -93,10 +106,10 @@ def histories(root: Path, wanted: str | None = None) -> tuple[list[History], lis
     ------
     UserError : there is no run, or no run has a cell so called.
     """
-    found: dict[tuple[str, str], list[Point]] = {}
-    labels: dict[str, tuple[str, ...]] = {}
+    series: dict[tuple[str, str], _Series] = {}
     unread: list[str] = []
     known: set[str] = set()
+    seen: set[str] = set()
     for path in reversed(store.runs(root)):
         try:
             lines = store.read_run(path)
@@ -105,14 +118,89 @@ def histories(root: Path, wanted: str | None = None) -> tuple[list[History], lis
             continue
         if any(name in lines[0] for name in _ASIDE):
             continue
+        # A copy of a run under another name is no second measurement.
+        _, _, rest = path.read_bytes().partition(b"\n")
+        content = digest([{name: value for name, value in lines[0].items() if name != "run"}, sha256(rest).hexdigest()])
+        if content in seen:
+            continue
+        seen.add(content)
         known |= {label for entry in lines[0]["cells"] for label in entry["labels"]}
         machine = machine_of(root, lines[0]["host"])
-        for entry, point in _points(lines, wanted):
-            labels.setdefault(entry["key"], tuple(entry["labels"]))
-            found.setdefault((entry["key"], machine), []).append(point)
+        for entry, point in _points(lines):
+            one = series.setdefault((machine, entry["key"]), _Series())
+            one.entry = entry
+            one.digests.add(entry["digest"])
+            one.points.append(point)
+    everything = list(_joined(series))
+    found = everything if wanted is None else _meant(everything, wanted)
     if not found:
         _refuse(root, wanted, known)
-    return [History(key, labels[key], machine, tuple(points)) for (key, machine), points in found.items()], unread
+    return found, unread
+
+
+@dataclasses.dataclass
+class _Series:
+    """The runs of one key on one machine, with the newest entry and all digests that it stood for."""
+
+    entry: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    digests: set[str] = dataclasses.field(default_factory=set)
+    points: list[Point] = dataclasses.field(default_factory=list)
+
+
+def _joined(series: Mapping[tuple[str, str], _Series]) -> Iterator[History]:
+    """Yield the histories; keys of an equal digest are one, under its newest key, where no run has both of them."""
+    left = dict(series)
+    while left:
+        machine, key = next(iter(left))
+        group = {key: left.pop((machine, key))}
+        grew = True
+        while grew:
+            digests = set().union(*(member.digests for member in group.values()))
+            runs = {point.run for member in group.values() for point in member.points}
+            same = [
+                place
+                for place, other in left.items()
+                if place[0] == machine
+                and other.digests & digests
+                and _host(other) == _host(next(iter(group.values())))
+                and not runs & {point.run for point in other.points}
+            ]
+            grew = bool(same)
+            if same:
+                group[same[0][1]] = left.pop(same[0])
+        points = sorted((point for member in group.values() for point in member.points), key=lambda one: one.run)
+        newest = max(group, key=lambda name: group[name].points[-1].run)
+        former = tuple(name for name in group if name != newest)
+        labels = tuple(group[newest].entry["labels"])
+        yield History(newest, labels, machine, tuple(_beside_others(points)), former)
+
+
+def _beside_others(points: Sequence[Point]) -> Iterator[Point]:
+    """Yield the points of a history; those of a baseline with their shares, which take all its runs to tell."""
+    latency, throughput = (
+        relative.levelled([one.latency_others for one in points]),
+        relative.levelled([one.throughput_others for one in points]),
+    )
+    for one, pass_share, rate_share in zip(points, latency, throughput, strict=True):
+        yield dataclasses.replace(
+            one, latency_share=one.latency_share or pass_share, throughput_share=one.throughput_share or rate_share
+        )
+
+
+def _host(one: _Series) -> str:
+    """Return the label of the host axis: a cell under a ceiling is another one, whatever it is called."""
+    return one.entry["labels"][list(AXES).index("host")]
+
+
+def _meant(found: Sequence[History], wanted: str) -> list[History]:
+    """Return the histories that `wanted` names: by one of their keys, else by some of their labels."""
+    exact = [one for one in found if wanted in (one.key, *one.former)]
+    words = wanted.split("/")
+    return exact or [
+        one
+        for one in found
+        if any(cells.within(words, labels) for labels in (one.labels, *(key.split("/") for key in one.former)))
+    ]
 
 
 def machine_of(root: Path, fingerprint: str) -> str:
@@ -124,21 +212,31 @@ def machine_of(root: Path, fingerprint: str) -> str:
     return digest([[host[name] for name in _MACHINE], nodes], 12)
 
 
-def _points(lines: Sequence[Record], wanted: str | None) -> Iterator[tuple[Mapping[str, Any], Point]]:
+def _points(lines: Sequence[Record]) -> Iterator[tuple[Mapping[str, Any], Point]]:
     header = lines[0]
-    entries = header["cells"] if wanted is None else cells.meant(header["cells"], wanted)
     datasets = {line["tokenised"]: line for line in lines if line["type"] == "dataset"}
     by_cell: dict[str, list[Record]] = {}
+    host = disturbances.of_run(header, [line for line in lines if line["type"] == "invocation"])
     for line in lines:
         if line["type"] in ("accuracy", "invocation"):
             by_cell.setdefault(line["cell_digest"], []).append(line)
-    for entry in entries:
-        own = by_cell.get(entry["digest"], [])
-        if own:
-            yield entry, _point(header, entry, own, datasets)
+    for cell, own in by_cell.items():
+        quiet = host.counted(line for line in own if line["type"] == "invocation")
+        by_cell[cell] = [line for line in own if line["type"] != "invocation"] + quiet
+    baselines = {entry["digest"]: cells.baseline(header, entry) for entry in header["cells"]}
+    for entry in header["cells"]:
+        if entry["digest"] in by_cell:
+            yield entry, _point(header, entry, by_cell, datasets, baselines)
 
 
-def _point(header: Record, entry: Mapping[str, Any], own: Sequence[Record], datasets: Mapping[str, Record]) -> Point:
+def _point(
+    header: Record,
+    entry: Mapping[str, Any],
+    by_cell: Mapping[str, Sequence[Record]],
+    datasets: Mapping[str, Record],
+    baselines: Mapping[str, Mapping[str, Any] | None],
+) -> Point:
+    own, baseline = by_cell[entry["digest"]], baselines[entry["digest"]]
     configs = cells.configs(header, entry)
     needed = (configs["backend"]["environment"], configs["model"]["environment"])
     point = Point(
@@ -150,7 +248,7 @@ def _point(header: Record, entry: Mapping[str, Any], own: Sequence[Record], data
         locks={name: header["environments"][name] for name in needed if name in header["environments"]},
         configs={axis: configs[axis] for axis in AXES},
     )
-    measured = [line for line in own if line["type"] == "invocation"]
+    measured = relative.invocations(by_cell, entry)
     accuracy = next((line for line in reversed(own) if line["type"] == "accuracy"), None)
     return dataclasses.replace(
         point,
@@ -158,7 +256,12 @@ def _point(header: Record, entry: Mapping[str, Any], own: Sequence[Record], data
         rows_per_second=tuple(_rates(measured)),
         gemm_ns=tuple(_controls(measured, "gemm_ns")),
         stream_ns=tuple(_controls(measured, "stream_ns")),
-        unsteady=sum(any(not series["steady"] for series in line["series"]) for line in measured),
+        latency_share=relative.shares(entry, baselines, by_cell, "latency"),
+        throughput_share=relative.shares(entry, baselines, by_cell, "throughput"),
+        latency_others=relative.others(header, entry, baselines, by_cell, "latency"),
+        throughput_others=relative.others(header, entry, baselines, by_cell, "throughput"),
+        beside="others" if baseline is None else baseline["key"],
+        beside_ns=() if baseline is None else tuple(_medians(relative.invocations(by_cell, baseline), "latency")),
         evaluation=None if accuracy is None else _evaluation(accuracy, datasets),
     )
 

@@ -50,13 +50,15 @@ def header(
     comparison: Mapping[str, Any] | None = None,
     rerun_of: Mapping[str, str] | None = None,
     emulator: str | None = None,
+    limits: Mapping[str, Any] | None = None,
+    placements: Mapping[str, Sequence[int]] | None = None,
 ) -> Record:
     """Return the first record of a run: what it is going to do, where, and with which code.
 
     `comparison` is there only where the run is one side of one, `rerun_of` only where it repeats a cell of another run,
-    `emulator` only where a cell has an emulated CPU.
+    `emulator` only where a cell has an emulated CPU. Older headers have neither `limits` nor `placements`.
     """
-    return _record("header", locals(), optional=("comparison", "rerun_of", "emulator"))
+    return _record("header", locals(), optional=("comparison", "rerun_of", "emulator", "limits", "placements"))
 
 
 def dataset(
@@ -67,9 +69,16 @@ def dataset(
     fingerprints: Mapping[str, str],
     labels: Sequence[str],
     references: Sequence[float],
+    max_length: int | None = None,
+    positions: int | None = None,
+    truncation: Mapping[str, Mapping[str, int]] | None = None,
+    leaked_rows_dropped: int | None = None,
 ) -> Record:
-    """Return the record of a task's tokenised data, which all cells of that task and tokenizer share."""
-    return _record("dataset", locals())
+    """Return the record of a task's tokenised data, which all cells of that task and tokenizer share.
+
+    What only texts have is left out of others: `max_length`, `positions`, `truncation`.
+    """
+    return _record("dataset", locals(), ("max_length", "positions", "truncation", "leaked_rows_dropped"))
 
 
 def prepared(
@@ -82,9 +91,13 @@ def prepared(
     reused: bool,
     stages: Sequence[Mapping[str, Any]],
     provenance: Mapping[str, Any],
+    label_matching: Mapping[str, Any] | None = None,
 ) -> Record:
-    """Return the record of a cell that has its artefact."""
-    return _record("prepared", locals())
+    """Return the record of a cell that has its artefact.
+
+    `label_matching` is there only where the model came with a head: how its outputs stand for the task's labels.
+    """
+    return _record("prepared", locals(), optional=("label_matching",))
 
 
 def trial(
@@ -150,12 +163,14 @@ def invocation(
     timer_ns: float,
     ring: Sequence[int] | None = None,
     placement: Mapping[str, Any] | None = None,
+    replacement: bool | None = None,
 ) -> Record:
     """Return the record of one fresh process that loaded an artefact and measured it, with its raw samples.
 
-    `ring` holds the `order` of each invocation of the run that was timed in turns with this one, its own among them.
+    `ring` holds the `order` of each invocation of the run that was timed in turns with this one, its own among them;
+    `replacement` is there only where its block was measured in the place of a disturbed one.
     """
-    return _record("invocation", locals(), optional=("ring", "placement"))
+    return _record("invocation", locals(), optional=("ring", "placement", "replacement"))
 
 
 def scenario(

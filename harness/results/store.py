@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError, nearest
-from harness.results import files
+from harness.results import files, host_limits
 from harness.results import record as records
 from harness.results.record import Record
 
@@ -28,6 +28,9 @@ RUNS, HOSTS, ENVIRONMENTS, TABLES = "runs", "hosts", "environments", "tables"
 #: What of a header must be equal for a run to be gone on with, beside the digest of the code that its children run; the
 #: cells and the seed fix the order of its invocations.
 PLAN_FIELDS = ("suite", "overrides", "host", "environments", "cells", "seed")
+
+#: And what else, or its figures would be mixed of two: the code, and the cores that its cells run on.
+CONDITIONS = ("placements",)
 
 
 def new_run(suite: str) -> str:
@@ -167,22 +170,22 @@ def is_complete(lines: list[Record]) -> bool:
     return any(line["type"] == "end" and line["status"] == "complete" for line in lines)
 
 
-def unfinished(root: Path, header: Record, *, any_code: bool = False) -> Path | None:
+def unfinished(root: Path, header: Record, *, of_any: bool = False) -> Path | None:
     """Return the newest run that has the plan of `header` (see :data:`PLAN_FIELDS`) and is not complete.
 
     Files that cannot be read are passed over: they must not stand in the way of a new run.
 
     Parameters
     ----------
-    any_code : also one that other code has begun, whose figures would be mixed with those of this.
+    of_any : also one that other code has begun, or on other cores, whose figures would be mixed with those of this.
     """
     plan = _plan(header)
     for path in runs(root):
         # Most runs are of another plan, which their first line tells without a look at the rest.
         with contextlib.suppress(UserError, OSError), path.open("rb") as stream:
             first = _parse(stream.readline(), path, 1)
-            same_code = any_code or _code(first) == _code(header)
-            if same_code and _plan(first) == plan and not is_complete(read_run(path)):
+            same = of_any or _conditions(first) == _conditions(header)
+            if same and _plan(first) == plan and not is_complete(read_run(path)):
                 return path
     return None
 
@@ -194,8 +197,8 @@ def _plan(header: Record) -> list[Any]:
     return [*(header.get(name) for name in names), compared.get("id"), compared.get("side")]
 
 
-def _code(header: Record) -> Any:
-    return header["harness"].get("digest")
+def _conditions(header: Record) -> list[Any]:
+    return [header["harness"].get("digest"), *(header.get(name) for name in CONDITIONS)]
 
 
 def save_host(root: Path, fingerprint: str, host: Mapping[str, Any]) -> Path:
@@ -212,11 +215,14 @@ def read_host(root: Path, fingerprint: str) -> dict[str, Any] | None:
     return None
 
 
-def host_line(root: Path, fingerprint: str) -> str:
-    """Return one line on a stored host: CPU, generation, cores and fingerprint; only the last when none is stored."""
+def host_line(root: Path, fingerprint: str, limits: Record | None = None) -> str:
+    """Return one line on a stored host: CPU, generation, cores and fingerprint; only the last when none is stored.
+
+    `limits` are those of a run's header: what of the cores it might use.
+    """
     host = read_host(root, fingerprint)
     try:
-        names = [host["model_name"], host["generation"], f"{len(host['cores'])} cores"]
+        names = [host["model_name"], host["generation"], host_limits.cores(host, limits)]
         return f"{', '.join(str(name) for name in names if name)} ({fingerprint})"
     except (KeyError, TypeError):
         return fingerprint

@@ -5,24 +5,16 @@ Rows that both sides got right or wrong say nothing about a difference, so diffe
 
 from __future__ import annotations
 
-import math
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import optimize, stats
 from statsmodels.stats.proportion import proportion_confint
 
-from harness.stats import tango
+from harness.stats import extra_row, tango
 from harness.stats.estimate import Interval
-
-_RESAMPLES = 2000
-#: Elements that the bootstrap may hold at once: 2**22 rows of 8 bytes in each of a few arrays.
-_BATCH_ELEMENTS = 2**22
-
-#: A metric of (predictions, references), both (..., rows), over the last axis.
-Metric = Callable[[np.ndarray, np.ndarray], np.ndarray]
+from harness.stats.metrics import METRICS
 
 #: 0.891 is 0.9 less one percent, though not in binary: losses that differ by less than this are the same.
 _ROUNDING = 1e-12
@@ -63,8 +55,8 @@ def metric_interval(
 ) -> Interval | None:
     """Return a metric of some rows with its interval, or None for a metric that is not known here.
 
-    Accuracy: the score interval of E. B. Wilson (JASA 22, 1927). Others: percentile bootstrap over rows (B. Efron,
-    1979) with a fixed seed; without ends where the metric is undefined on some resample.
+    Accuracy: the score interval of E. B. Wilson (JASA 22, 1927). Others: :mod:`harness.stats.extra_row`, with a fixed
+    seed; without ends for a single row, and where the metric is undefined.
 
     Parameters
     ----------
@@ -77,10 +69,17 @@ def metric_interval(
     predicted, true = _same_rows(predictions, references)
     value = float(METRICS[name](predicted, true))
     if name != "accuracy":
-        return Interval(value, *_bootstrap(METRICS[name], (predicted, true), confidence, seed))
+        return _interval(value, extra_row.of_metric(name, predicted, true), confidence, seed)
     right = int((predicted == true).sum())
     low, high = proportion_confint(right, len(true), alpha=1 - confidence, method="wilson")
     return Interval(value, min(value, float(low)), max(value, float(high)))
+
+
+def metric_value(
+    name: str, predictions: Sequence[float] | np.ndarray, references: Sequence[float] | np.ndarray
+) -> float | None:
+    """Return a metric of some rows as :func:`metric_interval` does, without its interval; None if it is not known."""
+    return float(METRICS[name](*_same_rows(predictions, references))) if name in METRICS else None
 
 
 def paired_difference(
@@ -93,8 +92,9 @@ def paired_difference(
 ) -> Interval | None:
     """Return the metric minus the baseline's on the same rows, with a paired interval; None for an unknown metric.
 
-    Accuracy: :func:`tango_interval`. Others: percentile bootstrap that draws whole rows, so that both sides keep
-    their pairing. It cannot see a disagreement that it has not met: equal predictions give an interval without width.
+    Accuracy: :func:`tango_interval`. Others: :mod:`harness.stats.extra_row`, which weighs whole rows, so that both
+    sides keep their pairing. Both allow the disagreement that so few rows cannot exclude: equal predictions give an
+    interval with a width.
 
     Parameters
     ----------
@@ -109,11 +109,8 @@ def paired_difference(
         outcome = outcomes(predicted, baseline, true)
         return tango_interval(outcome.fixed, outcome.broken, len(true), confidence)
 
-    def difference(one: np.ndarray, other: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        return metric(one, reference) - metric(other, reference)
-
-    value = float(difference(predicted, baseline, true))
-    return Interval(value, *_bootstrap(difference, (predicted, baseline, true), confidence, seed))
+    value = float(metric(predicted, true) - metric(baseline, true))
+    return _interval(value, extra_row.of_difference(name, predicted, baseline, true), confidence, seed)
 
 
 def tango_interval(fixed: int, broken: int, rows: int, confidence: float = 0.95) -> Interval:
@@ -203,89 +200,10 @@ def _same_rows(predictions: Sequence[float] | np.ndarray, references: Sequence[f
     return predicted, true
 
 
-def _bootstrap(
-    statistic: Callable[..., np.ndarray], rows: tuple[np.ndarray, ...], confidence: float, seed: int
-) -> tuple[float, float] | tuple[None, None]:
-    """Return the percentile interval over resampled rows, or (None, None) where it cannot be computed."""
-    if len(rows[0]) < 2:
-        return None, None
-
-    def over_last_axis(*arrays: np.ndarray, axis: int = -1) -> np.ndarray:
-        return statistic(*arrays)
-
-    with warnings.catch_warnings():
-        # What it warns of, an undefined resample, is answered below.
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        result = stats.bootstrap(
-            rows,
-            over_last_axis,
-            paired=True,
-            vectorized=True,
-            n_resamples=_RESAMPLES,
-            batch=max(1, _BATCH_ELEMENTS // len(rows[0])),
-            confidence_level=confidence,
-            method="percentile",
-            random_state=np.random.default_rng(seed),
-        )
-    low, high = (float(end) for end in result.confidence_interval)
-    return (low, high) if math.isfinite(low) and math.isfinite(high) else (None, None)
-
-
-def _accuracy(predictions: np.ndarray, references: np.ndarray) -> np.ndarray:
-    return (predictions == references).mean(axis=-1)
-
-
-def _confusion(predictions: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """Return counts (..., true class, predicted class) of class indices (..., rows)."""
-    classes = int(max(predictions.max(), references.max())) + 1
-    lead = predictions.shape[:-1]
-    flat = (references.astype(np.int64) * classes + predictions.astype(np.int64)).reshape(-1, predictions.shape[-1])
-    offset = np.arange(len(flat))[:, None] * classes**2
-    counts = np.bincount((flat + offset).ravel(), minlength=len(flat) * classes**2)
-    return counts.reshape(*lead, classes, classes)
-
-
-def _f1_macro(predictions: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """Mean over the classes that occur on either side; a class without a hit counts 0 (as scikit-learn does)."""
-    counts = _confusion(predictions, references)
-    hits = np.diagonal(counts, axis1=-2, axis2=-1)
-    either = counts.sum(axis=-1) + counts.sum(axis=-2)
-    f1 = np.divide(2 * hits, either, out=np.zeros(hits.shape), where=either > 0)
-    return f1.sum(axis=-1) / (either > 0).sum(axis=-1)
-
-
-def _matthews(predictions: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """The multi-class coefficient of J. Gorodkin (2004); 0 where a side has one class only."""
-    counts = _confusion(predictions, references).astype(float)
-    true, predicted = counts.sum(axis=-1), counts.sum(axis=-2)
-    rows = true.sum(axis=-1)
-    covariance = np.trace(counts, axis1=-2, axis2=-1) * rows - (true * predicted).sum(axis=-1)
-    spread = (rows**2 - (true**2).sum(axis=-1)) * (rows**2 - (predicted**2).sum(axis=-1))
-    return np.divide(covariance, np.sqrt(spread), out=np.zeros_like(covariance), where=spread > 0)
-
-
-def _pearson(predictions: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """Pearson's r; not a number where a side is constant."""
-    one = predictions - predictions.mean(axis=-1, keepdims=True)
-    other = references - references.mean(axis=-1, keepdims=True)
-    spread = np.sqrt((one**2).sum(axis=-1) * (other**2).sum(axis=-1))
-    undefined = np.full(np.shape(spread), np.nan)
-    return np.divide((one * other).sum(axis=-1), spread, out=undefined, where=spread > 0)
-
-
-def _perplexity(predictions: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """The exponential of the mean loss of a token."""
-    return np.exp((predictions * references).sum(axis=-1) / references.sum(axis=-1))
-
-
-#: The metrics that a row-wise interval is known for, by the names of harness/tasks/metrics.
-METRICS: dict[str, Metric] = {
-    "accuracy": _accuracy,
-    "f1_macro": _f1_macro,
-    "matthews": _matthews,
-    "pearson": _pearson,
-    "perplexity": _perplexity,
-}
-
-#: Of these, those whose predictions are numbers and no classes.
-NUMERIC = frozenset({"pearson", "perplexity"})
+def _interval(value: float, subject: extra_row.Weighable, confidence: float, seed: int) -> Interval:
+    """Return the value with its limits; without them from one row, which tells nothing of the next."""
+    low, high = extra_row.limits(subject, confidence, seed) if subject.counts.sum() > 1 else (None, None)
+    if low is None or high is None:
+        return Interval(value)
+    # The value comes from the rows and the limits from sums over them, which round differently.
+    return Interval(value, min(low, value), max(high, value))

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from harness.stats.accuracy import METRICS, NUMERIC, outcomes, paired_difference
+from harness.stats.accuracy import outcomes, paired_difference
 from harness.stats.estimate import Interval
+from harness.stats.metrics import METRICS, NUMERIC
 from harness.stats.verdict import adjusted
 
 _RESAMPLES = 2000

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import stats
 
-from harness.stats.disturbance import Invocation, disturbed
+from harness.stats.disturbance import Invocation, disturbed, is_majority
 from harness.stats.estimate import Ratio, paired_ratio
 from harness.stats.pairs import speed_up
 from harness.stats.verdict import p_values, speed_verdicts
@@ -180,7 +180,7 @@ def _ratio(subject: Subject, pairs: Sequence[int], confidence: float) -> Ratio |
 def _obstacle(subject: Subject, pairs: Sequence[int], rule: Rule) -> str:
     """Return why nothing may be said about a subject, nothing where something may."""
     measured, fewest = len(_common(subject)), fewest_pairs(rule.sign_flip_alpha)
-    if 2 * (measured - len(pairs)) > measured:
+    if is_majority(measured - len(pairs), measured):
         return f"the host was busy with something else in {measured - len(pairs)} of {measured} pairs"
     if len(pairs) < fewest:
         undisturbed = "" if len(pairs) == measured else "undisturbed "

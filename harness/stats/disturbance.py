@@ -67,6 +67,14 @@ def foreign_share(
     return min(max(others, 0.0), 1.0)
 
 
+def is_majority(disturbed: int, measured: int) -> bool:
+    """Say whether so many of the invocations that were measured are disturbed that nothing is to be said of the rest.
+
+    A host that was busy most of the time was hardly idle in between.
+    """
+    return 2 * disturbed > measured
+
+
 def disturbed(invocations: Sequence[Invocation]) -> list[bool]:
     """Say for each invocation of one side and one environment whether the host was slow or busy with something else."""
     controls = [one.gemm_ns for one in invocations if one.gemm_ns is not None]

@@ -42,35 +42,29 @@ class Ratio:
     p: float | None
 
 
-def percentiles(samples: Sequence[float] | np.ndarray, shares: Sequence[float] = (50, 90, 99)) -> tuple[float, ...]:
-    """Return the percentiles of one invocation's samples, in the samples' unit.
-
-    Parameters
-    ----------
-    samples : shape (iterations,), at least one, finite.
-    shares : in percent. Between two samples the value is interpolated linearly (Hyndman and Fan's type 7).
-
-    Raises
-    ------
-    ValueError : when there is no sample, or one is not finite.
-    """
-    values = np.asarray(samples, float)
-    if values.size == 0 or not np.isfinite(values).all():
-        raise ValueError("percentiles need at least one sample, all of them finite")
-    return tuple(float(value) for value in np.percentile(values, shares))
+def inverse(interval: Interval, numerator: float) -> Interval:
+    """Return a number over an estimate, such as a rate from a time; the ends change places."""
+    ends = (None if end is None else numerator / end for end in (interval.high, interval.low))
+    return Interval(numerator / interval.estimate, *ends)
 
 
-def throughput_per_second(batch_rows: int, latency_ns: Sequence[float] | np.ndarray) -> float:
-    """Return the rows a second of one invocation: the rows of a batch over the median latency of a batch."""
-    (median_ns,) = percentiles(latency_ns, (50,))
-    return batch_rows / (median_ns * 1e-9)
+def in_units(interval: Interval, factor: float) -> Interval:
+    """Return an estimate and its ends times a positive factor."""
+    return Interval(
+        *(None if one is None else one * factor for one in (interval.estimate, interval.low, interval.high))
+    )
+
+
+def with_ends(name: str, interval: Interval, factor: float = 1.0) -> dict[str, float | None]:
+    """Return an estimate and its ends, times `factor`, as the columns `name`, `name`_low and `name`_high."""
+    scaled = in_units(interval, factor)
+    return {name: scaled.estimate, f"{name}_low": scaled.low, f"{name}_high": scaled.high}
 
 
 def over_invocations(values: Sequence[float] | np.ndarray, confidence: float = 0.95) -> Interval | None:
-    """Return the median over invocations, with a t interval on the logarithms of the invocations' values.
+    """Return the geometric mean over invocations, with a t interval on their logarithms.
 
-    The interval is centred at the geometric mean. Where a stray invocation pulls it off the median it is widened to
-    hold the median: that is conservative, and an estimate outside its own interval would be no use to a reader.
+    Speed-ups are geometric means too, so that the ratio of two such levels of the same blocks is their speed-up.
 
     Parameters
     ----------
@@ -83,11 +77,10 @@ def over_invocations(values: Sequence[float] | np.ndarray, confidence: float = 0
     levels = np.asarray(values, float)
     if levels.size == 0:
         return None
-    median = float(np.median(levels))
-    ends = t_interval(_logs(levels), confidence)
-    if ends is None:
-        return Interval(median)
-    return Interval(median, min(median, math.exp(ends[0])), max(median, math.exp(ends[1])))
+    logs = _logs(levels)
+    ends = t_interval(logs, confidence)
+    centre = math.exp(float(logs.mean()))
+    return Interval(centre) if ends is None else Interval(centre, *map(math.exp, ends))
 
 
 def paired_ratio(

@@ -12,11 +12,11 @@ from harness.stats.estimate import Interval, Ratio
 
 
 def of_levels(levels: Sequence[float], further: int, confidence: float = 0.95) -> Interval | None:
-    """Return where the median of `further` invocations' levels falls, from those of an earlier run.
+    """Return where the geometric mean of `further` invocations' levels falls, from those of an earlier run.
 
     A prediction interval on logarithms (G. J. Hahn and W. Q. Meeker, Statistical Intervals, 1991, section 4.7). The
     interval of the level itself holds a repetition's estimate less often than its confidence says, because it leaves
-    out the noise of the repetition. With normal noise a median's variance is at most pi/2 times a mean's.
+    out the noise of the repetition.
 
     Parameters
     ----------
@@ -24,16 +24,14 @@ def of_levels(levels: Sequence[float], further: int, confidence: float = 0.95) -
 
     Returns
     -------
-    Interval : in the unit of `levels`, with their median as the estimate, which it always holds; None for fewer than
-        two of them, or none further.
+    Interval : in the unit of `levels`, with their geometric mean as the estimate; None for fewer than two of them, or
+        none further.
     """
     logs = np.log(np.asarray(levels, float))
     if len(logs) < 2 or further < 1:
         return None
-    variance = 1 / len(logs) + math.pi / 2 / further
-    low, high = _around(float(logs.mean()), float(logs.std(ddof=1)), variance, len(logs) - 1, confidence)
-    median = float(np.median(levels))
-    return Interval(median, min(low, median), max(high, median))
+    mean, variance = float(logs.mean()), 1 / len(logs) + 1 / further
+    return Interval(math.exp(mean), *_around(mean, float(logs.std(ddof=1)), variance, len(logs) - 1, confidence))
 
 
 def of_ratio(ratio: Ratio, further: int, confidence: float = 0.95) -> Interval | None:

@@ -15,6 +15,7 @@ to be confirmed by measuring both sides again.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ from scipy import stats
 from harness.stats.estimate import Interval
 
 #: The two-sided level of one look at one place. A history of 100 runs is looked at about 1,000 times, most of them
-#: nearly the same look: together they raise a candidate in a few of a hundred histories of white noise.
+#: nearly the same look: together they raise a candidate in a few of a hundred histories of white noise. At ten times
+#: this level more than one in a hundred histories of correlated noise is reported after confirmation.
 LOOK_ALPHA = 5e-4
 
 #: The two-sided level of the comparison that confirms a candidate; its direction must be the candidate's too, so that
@@ -129,13 +131,14 @@ def level(values: Sequence[float] | np.ndarray) -> Level:
     return Level(float(np.median(levels)), widened * float(stats.sem(np.log(levels))))
 
 
-def find_steps(levels: Sequence[Level], confidence: float = 0.95) -> list[Step]:
+def find_steps(levels: Sequence[Level], confidence: float = 0.95, look_alpha: float = LOOK_ALPHA) -> list[Step]:
     """Return the steps of a history, the oldest first.
 
     Parameters
     ----------
     levels : one a run, in their order. The noise is never taken for smaller than the runs' own standard errors say.
     confidence : of the interval of each step's ratio.
+    look_alpha : the two-sided level of one look.
     """
     logs = np.log([one.value for one in levels])
     logs -= np.median(logs) if len(logs) else 0.0
@@ -148,7 +151,7 @@ def find_steps(levels: Sequence[Level], confidence: float = 0.95) -> list[Step]:
             continue
         strength = np.abs(tests.t)
         best = int(np.argmax(strength))
-        if not strength[best] > _critical(tests.freedom):
+        if not strength[best] > _critical(tests.freedom, look_alpha):
             continue
         place = int(tests.places[best])
         found.append((start, place, end - 1))
@@ -160,6 +163,27 @@ def find_steps(levels: Sequence[Level], confidence: float = 0.95) -> list[Step]:
         end = found[index + 1][1] if index + 1 < len(found) else len(logs)
         steps.append(_described(logs[:end], begin, place, seen, floor, confidence))
     return steps
+
+
+def smallest_step(levels: Sequence[Level], steps: Sequence[Step], within: int = 5, power: float = 0.8) -> float | None:
+    """Return the step, as a share of the level, that so many further runs would show with that power.
+
+    The usual approximation for two means: the critical value and the power's quantile, times the standard error of the
+    difference between the last stretch and the further runs. The noise is that of all stretches, taken for white; None
+    where a history has too few runs to show a step.
+
+    Parameters
+    ----------
+    levels, steps : a history and what :func:`find_steps` found in it.
+    """
+    if len(levels) < FEWEST_BEFORE:
+        return None
+    edges = [0, *(step.first for step in steps), len(levels)]
+    stretches = [np.log([one.value for one in levels[begin:end]]) for begin, end in itertools.pairwise(edges)]
+    freedom = len(levels) - len(stretches)
+    noise = math.sqrt(sum(float(((one - one.mean()) ** 2).sum()) for one in stretches) / freedom)
+    error = max(noise, _floor(levels)) * math.sqrt(1 / within + 1 / min(len(stretches[-1]), _REFERENCE))
+    return math.expm1((_critical(freedom + within - 1, LOOK_ALPHA) + float(stats.norm.ppf(power))) * error)
 
 
 def _floor(levels: Sequence[Level]) -> float:
@@ -245,9 +269,9 @@ def _correlation(squares: np.ndarray, products: np.ndarray, count: int, means: i
 
 
 @functools.cache
-def _critical(freedom: int) -> float:
+def _critical(freedom: int, look_alpha: float) -> float:
     """Return what the statistic of one look must exceed."""
-    return float(stats.t.isf(LOOK_ALPHA / 2, freedom))
+    return float(stats.t.isf(look_alpha / 2, freedom))
 
 
 def _learnt(noise: _Noise, stretch: np.ndarray) -> _Noise:

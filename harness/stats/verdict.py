@@ -10,7 +10,8 @@ import numpy as np
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from harness.plan.config import FAILED_INVOCATIONS
+from harness.plan.config import FAILED_INVOCATIONS, LEAST_INT8_SHARE
+from harness.stats.disturbance import is_majority
 from harness.stats.estimate import Ratio
 
 #: Standard errors of log-ratios below this are rounding, not spread.
@@ -19,7 +20,9 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Status:
-    """A cell's status: ok, inaccurate, unstable, unsupported, excluded, failed(kind), oom, timeout or pending."""
+    """A cell's status: ok, or one of inaccurate, partial, disturbed, unstable, unsupported, excluded, failed(kind),
+    oom, timeout and pending.
+    """
 
     name: str
     reason: str = ""
@@ -48,6 +51,8 @@ def cell_status(
     blocks: int,
     steady: Mapping[str, Sequence[bool]],
     criterion: str | None,
+    disturbed: int = 0,
+    int8_share: float | None = None,
 ) -> Status:
     """Return the status of a cell that is to be run.
 
@@ -57,8 +62,12 @@ def cell_status(
         one, or when none has gone well.
     evaluated : whether its accuracy is known.
     invocations : how many went well, of the `blocks` that the protocol wants or, with a budget, of more.
-    steady : role of a series -> whether it became flat, one value an invocation.
+    steady : role of a series -> whether it was steady, one value an invocation. Latency without a steady state makes
+        the cell unstable; throughput without one only beside no latency, else the reason says so.
     criterion : met, failed or undecided against the baseline; None where there is no comparison.
+    disturbed : how many of the invocations were measured, or their baselines, while the host was busy or slow.
+    int8_share : of the multiplications of a cell that claims INT8, those that ran in it; None for any other cell, and
+        where it is not known.
     """
     invoked = [failure for failure in failures if failure.block is not None]
     ending = next((failure for failure in failures if failure.block is None), None)
@@ -71,13 +80,23 @@ def cell_status(
         return Status("pending", left if evaluated else "not prepared and evaluated yet")
     if criterion == "failed":
         return Status("inaccurate", "the whole interval of its difference to the baseline is beyond the criterion")
-    for role, flat in steady.items():
-        unsteady = sum(not one for one in flat)
-        if 2 * unsteady > len(flat):
-            return Status("unstable", f"{role}: no steady state in {unsteady} of {len(flat)} invocations")
+    if int8_share is not None and int8_share < LEAST_INT8_SHARE:
+        return Status("partial", f"claims int8, but only {100 * int8_share:.2g} % of its multiplications ran in INT8")
+    if is_majority(disturbed, invocations):
+        where = f"{disturbed} of {invocations} blocks"
+        return Status("disturbed", f"the host was slow or busy with something else in {where}")
+    drifting = {
+        role: f"{role}: no steady state in {flat.count(False)} of {len(flat)} invocations"
+        for role, flat in steady.items()
+        if 2 * flat.count(False) > len(flat)
+    }
+    # Cells are ranked by their latency; where the throughput has drifted, that figure alone is not to be relied on.
+    ranked_by = "latency" if "latency" in steady else next(iter(steady), None)
+    if ranked_by in drifting:
+        return Status("unstable", "; ".join(drifting.values()))
     tried = invocations + len(invoked)
     crashed = f"1 of {tried} invocations {_failure_name(invoked[0].kind)}: {invoked[0].message}" if invoked else ""
-    return Status("ok", crashed)
+    return Status("ok", "; ".join(filter(None, (crashed, *drifting.values()))))
 
 
 def _failure_name(kind: str) -> str:

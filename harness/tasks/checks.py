@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from harness.plan.config import TaskConfig
+
+
+#: A column that tells where in a user's file each row stands, where a reader knows; in messages instead of a number
+#: that the shuffling of the rows has changed. Its name in a source's own table can be no other column's.
+ORIGIN = "origin"
+FILE_ORIGIN = "__origin_in_the_file__"
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,17 @@ class Checked:
     leaked_rows_dropped: int
 
 
+@dataclass(frozen=True)
+class Examined:
+    """As :class:`Checked`; the rows keep their own labels, and `values` holds each split's indices or numbers."""
+
+    train: Any
+    evaluation: Any
+    labels: tuple[str, ...]
+    values: tuple[list[int] | list[float], ...]
+    leaked_rows_dropped: int
+
+
 def require_columns(there: Sequence[str], task: TaskConfig, where: str) -> None:
     """Raise ``bad_data``, with the nearest name, unless the columns that `task` names are `there`."""
     for name in ("text", "text_pair", "label"):
@@ -43,10 +61,15 @@ def require_columns(there: Sequence[str], task: TaskConfig, where: str) -> None:
 
 
 def named_columns(rows: Dataset, task: TaskConfig, where: str) -> Dataset:
-    """Return only the columns that `task` names, as ``text``, ``text_pair`` (where there is one) and ``label``."""
+    """Return only the columns that `task` names, as ``text``, ``text_pair`` (where there is one) and ``label``.
+
+    :data:`FILE_ORIGIN` comes along as :data:`ORIGIN`.
+    """
     require_columns(rows.column_names, task, where)
     wanted = {"text": task.text, "text_pair": task.text_pair, "label": task.label}
     wanted = {new: old for new, old in wanted.items() if old is not None}
+    if FILE_ORIGIN in rows.column_names:
+        wanted[ORIGIN] = FILE_ORIGIN
     rows = rows.select_columns(list(wanted.values()))
     # Through names no file has, because the source may call its label 'text'.
     rows = rows.rename_columns({old: f"\0{new}" for new, old in wanted.items()})
@@ -61,6 +84,24 @@ def check(splits: dict[str, Dataset], task: TaskConfig) -> Checked:
     StageError : ``bad_data`` (empty, missing values, one class), ``bad_labels`` (an evaluation label that training
         does not have, or a label outside ``task.labels``).
     """
+    from datasets import ClassLabel, Value
+
+    found = examine(splits, task)
+    feature = Value("float32") if task.kind == "regression" else ClassLabel(names=list(found.labels))
+    train, evaluation = (
+        rows.remove_columns("label").add_column("label", values, feature=feature)
+        for rows, values in zip((found.train, found.evaluation), found.values, strict=True)
+    )
+    return Checked(train, evaluation, found.labels, found.leaked_rows_dropped)
+
+
+def examine(splits: Mapping[str, Any], task: TaskConfig) -> Examined:
+    """Do what :func:`check` does with rows of any kind that give columns by name, without a framework.
+
+    Raises
+    ------
+    StageError : as :func:`check`.
+    """
     train, evaluation = splits["train"], splits["evaluation"]
     for name, rows in splits.items():
         if len(rows) == 0:
@@ -68,15 +109,10 @@ def check(splits: dict[str, Dataset], task: TaskConfig) -> Checked:
         _require_values(rows, f"task {task.name}, {name} split")
     train, leaked = _without_leaks(train, evaluation, task)
     if task.kind == "regression":
-        return _check_numbers(train, evaluation, task, leaked)
-    labels, (train_indices, evaluation_indices) = _classes(train, evaluation, task)
-    from datasets import ClassLabel
-
-    train, evaluation = (
-        rows.remove_columns("label").add_column("label", indices, feature=ClassLabel(names=list(labels)))
-        for rows, indices in ((train, train_indices), (evaluation, evaluation_indices))
-    )
-    return Checked(train, evaluation, labels, leaked)
+        values = tuple(_numbers(rows, task) for rows in (train, evaluation))
+        return Examined(train, evaluation, (), values, leaked)
+    labels, indices = _classes(train, evaluation, task)
+    return Examined(train, evaluation, labels, tuple(indices), leaked)
 
 
 def texts(rows: Dataset) -> list[tuple[str, ...]]:
@@ -98,17 +134,61 @@ def contents(rows: Dataset) -> list[tuple[str, ...]]:
     return [(f"{height}x{width} {hashlib.sha256(image.tobytes()).hexdigest()}",) for image in pixels(rows)]
 
 
+def origins(rows: Dataset) -> list[str]:
+    """Return how each row is called in messages: where in the user's file it stands, else its number in the split."""
+    if ORIGIN in rows.column_names:
+        return list(rows[ORIGIN])
+    return [f"row {row}" for row in range(len(rows))]
+
+
 def _require_values(rows: Dataset, where: str) -> None:
     for name in rows.column_names:
-        if name == "image":  # bytes, none of which can be missing
+        if name in ("image", ORIGIN):  # bytes, none of which can be missing; and what is our own
             continue
         values = list(rows[name])
+        if name == "label":
+            require_single_labels(values, rows, where)
         missing = [row for row, value in enumerate(values) if _absent(value, name)]
         if missing:
-            raise StageError("bad_data", f"{where}: {len(missing)} rows have no {name}, the first is row {missing[0]}")
+            first = min(missing) if ORIGIN not in rows.column_names else _first_in_file(rows, missing)
+            message = f"{len(missing)} rows have no {name}, the first is {origins(rows)[first]}"
+            raise StageError("bad_data", f"{where}: {message}")
         if name != "label" and not all(isinstance(value, str) for value in values):
-            kind = next(type(value).__name__ for value in values if not isinstance(value, str))
-            raise StageError("bad_data", f"{where}: column {name} holds {kind}, not text")
+            odd = next(row for row, value in enumerate(values) if not isinstance(value, str))
+            kind = type(values[odd]).__name__
+            raise StageError("bad_data", f"{where}: column {name} holds {kind}, not text, such as {origins(rows)[odd]}")
+
+
+def _first_in_file(rows: Dataset, some: Sequence[int]) -> int:
+    """Return of some rows the one that stands first in the user's file, whatever order the split has."""
+    names = origins(rows)
+    return min(some, key=lambda row: (names[row].rpartition(" ")[0], int(names[row].rpartition(" ")[2])))
+
+
+def require_single_labels(values: Sequence[Any], rows: Dataset, where: str) -> None:
+    """Raise ``bad_data`` for a label that is a list, or the text of one: such a row is not of any one class."""
+    for row, value in enumerate(values):
+        if is_several(value):
+            message = f"label {_short(value)} of {origins(rows)[row]} holds several labels"
+            raise StageError("bad_data", f"{where}: {message}; multi-label tasks are not supported yet, want one a row")
+
+
+def is_several(value: Any) -> bool:
+    """Say whether a label is a list, or the text of one as Python or JSON write it."""
+    if not isinstance(value, str):
+        return isinstance(value, (list, tuple, dict, np.ndarray))
+    text = value.strip()
+    if not (text.startswith("[") and text.endswith("]")):
+        return False
+    try:  # no code is run
+        return isinstance(ast.literal_eval(text), list)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return False
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _absent(value: Any, column: str) -> bool:
@@ -131,21 +211,23 @@ def _stripped(row: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(text.strip() for text in row)
 
 
-def _check_numbers(train: Dataset, evaluation: Dataset, task: TaskConfig, leaked: int) -> Checked:
-    from datasets import Value
+def _numbers(rows: Dataset, task: TaskConfig) -> list[float]:
+    given = list(rows["label"])
+    values = [_number(value) for value in given]
+    odd = next((row for row, value in enumerate(values) if not math.isfinite(value)), None)
+    if odd is not None:
+        found = f"label '{given[odd]}' of {origins(rows)[odd]} is no finite number"
+        raise StageError("bad_data", f"task {task.name}: {found}, which kind=regression wants")
+    if len(set(values)) < 2:
+        raise StageError("bad_data", f"task {task.name}: every label is {values[0]}")
+    return values
 
-    checked = []
-    for rows in (train, evaluation):
-        try:
-            values = [float(value) for value in rows["label"]]
-        except (TypeError, ValueError) as error:
-            raise StageError("bad_data", f"task {task.name}: a regression needs numbers as labels: {error}") from error
-        if not all(math.isfinite(value) for value in values):
-            raise StageError("bad_data", f"task {task.name}: a label is not finite")
-        if len(set(values)) < 2:
-            raise StageError("bad_data", f"task {task.name}: every label is {values[0]}")
-        checked.append(rows.remove_columns("label").add_column("label", values, feature=Value("float32")))
-    return Checked(checked[0], checked[1], (), leaked)
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def _classes(train: Dataset, evaluation: Dataset, task: TaskConfig) -> tuple[tuple[str, ...], list[list[int]]]:
@@ -165,7 +247,10 @@ def _classes(train: Dataset, evaluation: Dataset, task: TaskConfig) -> tuple[tup
     for where, split in zip(("training", "evaluation"), names, strict=True):
         unknown = sorted(set(split) - known)
         if unknown:
-            message = f"task {task.name}: {where} label '{unknown[0]}' is not in {source}{nearest(unknown[0], known)}"
+            rows = train if where == "training" else evaluation
+            at = origins(rows)[split.index(unknown[0])]
+            message = f"task {task.name}: {where} label '{unknown[0]}' ({at}) is not in {source}"
+            message += nearest(unknown[0], known)
             raise StageError("bad_labels", message)
     positions = {label: index for index, label in enumerate(labels)}
     return labels, [[positions[name] for name in split] for split in names]

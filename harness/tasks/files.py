@@ -21,7 +21,7 @@ def split_files(source: Path, name: str, suffixes: tuple[str, ...]) -> list[Path
     StageError : ``missing_file``, with the nearest name that is there.
     """
     if not source.exists():
-        raise StageError("missing_file", f"{source}: no such file or folder")
+        raise StageError("missing_file", f"{source}: no such file or folder{beside(source)}")
     folder = source if source.is_dir() else source.parent
     if (folder / name).is_file():
         return [folder / name]
@@ -35,3 +35,8 @@ def split_files(source: Path, name: str, suffixes: tuple[str, ...]) -> list[Path
         return [source]
     there = [path.name for path in folder.iterdir() if path.is_file()]
     raise StageError("missing_file", f"{folder}: no file for the split '{name}'{nearest(name, there)}")
+
+
+def beside(path: Path) -> str:
+    """Return the nearest name beside a path that is not there, as a message ends with it."""
+    return nearest(path.name, [item.name for item in path.parent.iterdir()]) if path.parent.is_dir() else ""

@@ -18,7 +18,19 @@ if TYPE_CHECKING:
 
 
 def split_rows(train: Dataset, evaluation: Dataset | None, split: SplitConfig) -> dict[str, Dataset]:
-    """Return the splits ``train`` and ``evaluation``.
+    """Return the splits ``train`` and ``evaluation``, each the rows that :func:`split_indices` gives, in its order.
+
+    Raises
+    ------
+    StageError : as :func:`split_indices`.
+    """
+    of_train, of_evaluation = split_indices(len(train), None if evaluation is None else len(evaluation), split)
+    rest = train if evaluation is None else evaluation
+    return {"train": train.select(of_train), "evaluation": rest.select(of_evaluation)}
+
+
+def split_indices(train: int, evaluation: int | None, split: SplitConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of the training rows, and of the evaluation rows, of sources of so many rows.
 
     Without evaluation rows, all rows are shuffled with ``split.seed`` and the first ``split.held_out`` are held out.
     Evaluation rows always stand in a seeded order, so that the first n of them, which a short protocol uses, are a
@@ -31,15 +43,13 @@ def split_rows(train: Dataset, evaluation: Dataset | None, split: SplitConfig) -
     if evaluation is None:
         if split.held_out < 1:
             raise StageError("bad_config", "task.split: set `evaluation` to a split or file, or `held_out` above 0")
-        if split.held_out >= len(train):
-            raise StageError("bad_data", f"task.split.held_out={split.held_out} leaves no training row of {len(train)}")
-        order = np.random.RandomState(split.seed).permutation(len(train))
-        train, evaluation = train.select(order[split.held_out :]), train.select(order[: split.held_out])
+        if split.held_out >= train:
+            raise StageError("bad_data", f"task.split.held_out={split.held_out} leaves no training row of {train}")
+        order = np.random.RandomState(split.seed).permutation(train)
+        of_train, of_evaluation = order[split.held_out :], order[: split.held_out]
     else:
-        evaluation = evaluation.select(np.random.RandomState(split.seed).permutation(len(evaluation)))
-    if split.limit_train is not None and split.limit_train < len(train):
-        sample = np.random.RandomState(split.seed).permutation(len(train))[: split.limit_train]
-        train = train.select(np.sort(sample))
-    if split.limit_evaluation is not None:
-        evaluation = evaluation.select(range(min(split.limit_evaluation, len(evaluation))))
-    return {"train": train, "evaluation": evaluation}
+        of_train, of_evaluation = np.arange(train), np.random.RandomState(split.seed).permutation(evaluation)
+    if split.limit_train is not None and split.limit_train < len(of_train):
+        sample = np.random.RandomState(split.seed).permutation(len(of_train))[: split.limit_train]
+        of_train = of_train[np.sort(sample)]
+    return of_train, of_evaluation[: split.limit_evaluation]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import StageError, nearest
-from harness.tasks.checks import named_columns
+from harness.tasks.checks import FILE_ORIGIN, named_columns
 from harness.tasks.files import split_files
 from harness.tasks.splits import split_rows
 
@@ -41,13 +41,24 @@ def read(source: Path | None, task: TaskConfig) -> dict[str, Dataset]:
 
 
 def _file_split(source: Path, name: str, task: TaskConfig) -> Dataset:
-    import pyarrow
     from datasets import Dataset
+
+    return Dataset(file_table(source, name, task))
+
+
+def file_table(source: Path, name: str, task: TaskConfig) -> pyarrow.Table:
+    """Return the rows of a split's files, without a framework; :data:`~harness.tasks.checks.FILE_ORIGIN` among them.
+
+    Raises
+    ------
+    StageError : ``missing_file`` or ``bad_data``.
+    """
+    import pyarrow
 
     paths = split_files(source, name, SUFFIXES)
     try:
-        tables = [_arrow(path, task) for path in paths]
-        return Dataset(pyarrow.concat_tables(tables, promote_options="default"))
+        tables = [with_origins(_arrow(path, task), path) for path in paths]
+        return pyarrow.concat_tables(tables, promote_options="default")
     except (pyarrow.ArrowException, UnicodeDecodeError) as error:
         raise StageError("bad_data", f"{paths[0].name}: {_line(error)}") from error
     except OSError as error:
@@ -72,8 +83,8 @@ def _arrow(path: Path, task: TaskConfig) -> pyarrow.Table:
     if suffix not in (".csv", ".tsv"):
         raise StageError("bad_data", f"{path.name}: want one of {', '.join(SUFFIXES)}")
     quoted = bool(task.options.get("quoted", suffix == ".csv"))
-    # Without a type, texts that look like numbers or dates would be read as such.
-    types = {name: pyarrow.string() for name in (task.text, task.text_pair) if name is not None}
+    # Without a type, what looks like numbers or dates would be read as such: a class called 01 is not the class 1.
+    types = {name: pyarrow.string() for name in (task.text, task.text_pair, task.label) if name is not None}
     return pyarrow.csv.read_csv(
         path,
         parse_options=pyarrow.csv.ParseOptions(
@@ -83,6 +94,16 @@ def _arrow(path: Path, task: TaskConfig) -> pyarrow.Table:
         ),
         convert_options=pyarrow.csv.ConvertOptions(column_types=types),
     )
+
+
+def with_origins(table: pyarrow.Table, path: Path) -> pyarrow.Table:
+    """Return the table with a column that says where in the user's file each row stands, as an editor counts."""
+    import pyarrow
+
+    # The first row of a CSV or TSV is its header.
+    first = 2 if path.suffix.lower() in (".csv", ".tsv") else 1
+    names = [f"{path.name}, row {number}" for number in range(first, first + len(table))]
+    return table.append_column(FILE_ORIGIN, pyarrow.array(names, pyarrow.string()))
 
 
 def _hub_split(source: None, name: str, task: TaskConfig) -> Dataset:

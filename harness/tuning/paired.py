@@ -10,10 +10,14 @@ from statistics import NormalDist
 
 import numpy as np
 
-from harness.stats import tango
+from harness.stats import extra_row, tango
 
 #: The normal approximation of a mean is trusted from so many rows on.
 ENOUGH_ROWS = 30
+
+#: A row has not moved that moved by less than this share of the standard deviation: where few do, as the scores of
+#: perplexity tell it, they move the others by a little.
+_UNMOVED = 0.25
 
 _HALVINGS = 60
 
@@ -23,7 +27,8 @@ def difference_interval(
 ) -> tuple[float, float] | None:
     """Return the ends of the interval of ``mean(scores) - mean(baseline_scores)``, or None where there is none.
 
-    Right or wrong (0 or 1) on both sides: :func:`share_interval`. Other scores: :func:`mean_interval`.
+    Right or wrong (0 or 1) on both sides: :func:`share_interval`. Other scores: :func:`mean_interval`, where
+    a row can move by the range of all scores.
 
     Parameters
     ----------
@@ -35,7 +40,8 @@ def difference_interval(
     if all(np.isin(side, (0.0, 1.0)).all() for side in (scores, baseline_scores)):
         change = scores - baseline_scores
         return share_interval(int((change > 0).sum()), int((change < 0).sum()), len(change), confidence)
-    return mean_interval(scores - baseline_scores, confidence)
+    both = np.concatenate([scores, baseline_scores])
+    return mean_interval(scores - baseline_scores, confidence, float(np.ptp(both)))
 
 
 def share_interval(fixed: int, broken: int, rows: int, confidence: float) -> tuple[float, float]:
@@ -89,16 +95,38 @@ def perplexity_scores(losses: np.ndarray, tokens: np.ndarray) -> np.ndarray:
     return math.exp(mean) * (1 + len(losses) * shares * (losses - mean))
 
 
-def mean_interval(differences: np.ndarray, confidence: float) -> tuple[float, float] | None:
-    """Return the normal interval of a mean; None below :data:`ENOUGH_ROWS` rows or where all rows are alike.
+def mean_interval(differences: np.ndarray, confidence: float, reach: float = 0.0) -> tuple[float, float] | None:
+    """Return the interval of a mean; None below :data:`ENOUGH_ROWS` rows, or of rows all alike without a `reach`.
 
-    Rows that are all alike say nothing of the next one that is not.
+    Where most rows have moved it is the normal one. Where most have not, those that did say little of the next one that
+    will: then :mod:`harness.stats.extra_row`, with a row that moves as far as a row can.
+
+    Parameters
+    ----------
+    reach : how far a row can move; as far as the furthest has if that is more.
     """
-    if len(differences) < ENOUGH_ROWS:
+    rows = len(differences)
+    if rows < ENOUGH_ROWS or not np.isfinite(differences).all():
         return None
-    error = float(np.std(differences, ddof=1)) / math.sqrt(len(differences))
-    if not (math.isfinite(error) and error > 0.0):
+    deviation = float(np.std(differences, ddof=1))
+    if 2 * np.count_nonzero(np.abs(differences) > _UNMOVED * deviation) < rows:
+        reach = max(reach, float(np.abs(differences).max()))
+        return _sparse(np.asarray(differences, float), confidence, reach) if reach else None
+    if deviation == 0.0:
         return None
-    half = NormalDist().inv_cdf((1 + confidence) / 2) * error
+    half = NormalDist().inv_cdf((1 + confidence) / 2) * deviation / math.sqrt(rows)
     mean = float(np.mean(differences))
     return mean - half, mean + half
+
+
+def _sparse(differences: np.ndarray, confidence: float, reach: float) -> tuple[float, float] | None:
+    values, counts = np.unique(differences, return_counts=True)
+    subject = extra_row.Weighable(
+        features=np.stack([values, np.ones(len(values))], axis=1),
+        counts=counts,
+        worst=np.array([-reach, 1.0]),
+        best=np.array([reach, 1.0]),
+        value=lambda sums: sums[..., 0] / sums[..., 1],
+    )
+    low, high = extra_row.limits(subject, confidence, 0)
+    return None if low is None or high is None else (low, high)

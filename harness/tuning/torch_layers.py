@@ -13,6 +13,7 @@ from torch.ao.nn.quantized import dynamic
 
 from harness.approaches.mapping import codes
 from harness.errors import StageError
+from harness.models.conv1d import as_linear, is_conv1d
 from harness.plan.config import QuantizerConfig
 from harness.tuning.ranges import by_scheme
 
@@ -47,11 +48,15 @@ def input_quantized_layer(
 
 
 def linears(network: torch.nn.Module) -> dict[str, torch.nn.Linear]:
-    """Return the layers of `network` that have an INT8 form, by name."""
+    """Return the layers of `network` that have an INT8 form, by name; transformers' ``Conv1D`` as a linear layer."""
     # The output projection of torch's own MultiheadAttention is never called: its weight is read.
     unfit = torch.nn.modules.linear.NonDynamicallyQuantizableLinear
-    found = {name: module for name, module in network.named_modules() if isinstance(module, torch.nn.Linear)}
-    return {name: module for name, module in found.items() if name and not isinstance(module, unfit)}
+    found = {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, torch.nn.Linear) or is_conv1d(module)
+    }
+    return {name: as_linear(module) for name, module in found.items() if name and not isinstance(module, unfit)}
 
 
 def quantized_weight(linear: torch.nn.Linear, config: QuantizerConfig) -> torch.Tensor:

@@ -67,16 +67,16 @@ def calibrate(network: torch.nn.Module, batches: Iterable[Any]) -> Calibrated:
     histograms: dict[str, MagnitudeHistogram] = {}
     multiplications: dict[str, int] = {}
 
-    def observe(name: str, module: torch.nn.Linear, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+    there = linears(network)
+
+    def observe(name: str, module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         for place, tensor in (("input", inputs[0]), ("output", output)):
             histogram = histograms.setdefault(f"{name}.{place}", MagnitudeHistogram())
             histogram.add(tensor.detach().float().numpy())
-        products = inputs[0].numel() * module.out_features
+        products = inputs[0].numel() * there[name].out_features
         multiplications[name] = multiplications.get(name, 0) + products
 
-    hooks = [
-        module.register_forward_hook(functools.partial(observe, name)) for name, module in linears(network).items()
-    ]
+    hooks = [network.get_submodule(name).register_forward_hook(functools.partial(observe, name)) for name in there]
     try:
         for batch in batches:
             call(network, batch)
@@ -116,7 +116,8 @@ class TorchProxy:
         self._bfloat16 = bfloat16_fallback
         there = linears(network)
         self._linears = {name: there[name] for name in there if name in calibrated.multiplications}
-        self._against = Reference(_logits(call(self._network, batch)) for batch in self._batches)
+        outputs = [call(self._network, batch) for batch in self._batches]
+        self._against = Reference(map(_outputs, outputs), kind_of(self._network, outputs[0]))
         self._layers: dict[tuple[Any, ...], Any] = {}
 
     def ops(self) -> list[str]:
@@ -130,7 +131,7 @@ class TorchProxy:
     def divergence(self, recipe: Recipe) -> float:
         """Return how far the candidate's predictions are from FP32's; see :class:`Reference`."""
         network = self.build(recipe)
-        return self._against.divergence(_logits(call(network, batch)) for batch in self._batches)
+        return self._against.divergence(_outputs(call(network, batch)) for batch in self._batches)
 
     def build(self, recipe: Recipe) -> torch.nn.Module:
         """Return the network that a recipe describes: real INT8 layers, nothing calibrated again.
@@ -251,16 +252,32 @@ def recipes(method: str, reduce_range: bool = False) -> list[Recipe]:
     return [whole_model(method, activation, per_channel) for activation in activations]
 
 
-def _logits(output: Any) -> list[np.ndarray]:
-    """Return each output named logits, or the first."""
+def kind_of(network: torch.nn.Module, output: Any) -> str:
+    """Return what the outputs of `network`, of which `output` is one, are to :class:`Reference`.
+
+    Logits of classes, unless the model's config says that labels do not exclude each other; what a model with named
+    outputs does not call logits, such as the states of an encoder, are plain values.
+    """
+    if isinstance(output, Mapping) and not _named_logits(output):
+        return "values"
+    config = getattr(network, "config", None)
+    return "labels" if getattr(config, "problem_type", None) == "multi_label_classification" else "classes"
+
+
+def _outputs(output: Any) -> list[np.ndarray]:
+    """Return each output named logits, or the first tensor that there is."""
     if isinstance(output, torch.Tensor):
         found = [output]
     elif isinstance(output, Mapping):
-        found = [value for name, value in output.items() if name.endswith("logits")]
+        found = _named_logits(output) or [value for value in output.values() if isinstance(value, torch.Tensor)][:1]
     elif isinstance(output, (tuple, list)):
-        found = [output[0]]
+        found = [value for value in output if isinstance(value, torch.Tensor)][:1]
     else:
-        found = [output.logits]
+        found = [value for value in (getattr(output, "logits", None),) if isinstance(value, torch.Tensor)]
     if not found:
-        raise StageError("bad_data", "the model's output has no logits")
-    return [logits.float().numpy() for logits in found]
+        raise StageError("bad_data", f"model: its output, {type(output).__name__}, holds no tensor; want logits")
+    return [tensor.float().numpy() for tensor in found]
+
+
+def _named_logits(output: Mapping[str, Any]) -> list[torch.Tensor]:
+    return [value for name, value in output.items() if name.endswith("logits") and isinstance(value, torch.Tensor)]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from harness.backends.base import Backend, ExecutedPrecision, backend_class
+from harness.backends.multiplications import of_rows
 from harness.errors import StageError
-from harness.worker.rows import Rows, load_rows
+from harness.worker.rows import Rows, load_rows, origin
 from harness.worker.seeding import fix_threads
 
 if TYPE_CHECKING:
@@ -41,19 +43,25 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     backend.load(Path(spec["inputs"]["artefact"]), cell)
     fix_threads(spec["seed"], spec["threads"])
     batches = rows.by_length(cell.task.evaluation_batch_size)
-    executed = backend.executed_precision(backend.inputs(rows.batch(batches[0])))
+    executed = whole(rows.batch(batches[0]), backend, spec["options"].get("per_row"))
     prove(executed, cell)
     start = time.monotonic()
-    logits = all_logits(backend, rows, batches, report)
+    logits = all_logits(backend, rows, batches, report, lambda row: origin(tokenised, row))
     seconds = time.monotonic() - start
     predictions = predict(logits, rows, cell.task.kind)
     return {
-        "executed": {**dataclasses.asdict(executed), "kernels": dict(executed.kernels)},
+        "executed": _told(executed),
         "predictions": predictions,
         "logits_sha256": hashlib.sha256(np.ascontiguousarray(logits, "<f4").tobytes()).hexdigest(),
         "rows": len(rows),
         "seconds": seconds,
     }
+
+
+def _told(executed: ExecutedPrecision) -> dict[str, Any]:
+    """Return what was executed as the record holds it, without what is not known."""
+    values = {**dataclasses.asdict(executed), "kernels": dict(executed.kernels)}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def first_rows(rows: Rows, limit: int | None) -> Rows:
@@ -63,6 +71,25 @@ def first_rows(rows: Rows, limit: int | None) -> Rows:
     if limit < 1:
         raise StageError("bad_config", f"protocol.limit_evaluation={limit}: want at least 1 row")
     return rows.first(limit)
+
+
+def whole(batch: Mapping[str, np.ndarray], backend: Backend, per_row: Mapping[str, int] | None) -> ExecutedPrecision:
+    """Return what `backend` executes on a batch, with the network's own multiplications where it does not show all.
+
+    Parameters
+    ----------
+    per_row : of the FP32 network, as :func:`harness.models.work.per_row` gives them; None where they are not known.
+    """
+    executed = backend.executed_precision(backend.inputs(batch))
+    if executed.multiplications is None:
+        first = next(iter(batch.values()))
+        total = of_rows(per_row, len(first), first.shape[1] if first.ndim == 2 else None)
+        executed = dataclasses.replace(executed, multiplications=total)
+    known, total = executed.int8_multiplications, executed.multiplications
+    # A part that is larger than the whole is no part of it: then nothing is known.
+    if known is None or total is None or known > total:
+        executed = dataclasses.replace(executed, int8_multiplications=None, multiplications=None)
+    return executed
 
 
 def prove(executed: ExecutedPrecision, cell: Cell) -> None:
@@ -80,10 +107,17 @@ def prove(executed: ExecutedPrecision, cell: Cell) -> None:
         raise StageError("error", f"{cell.key} claims bf16, but {counts}")
 
 
-def all_logits(backend: Backend, rows: Rows, batches: list[np.ndarray], report: Report) -> np.ndarray:
+def all_logits(
+    backend: Backend,
+    rows: Rows,
+    batches: list[np.ndarray],
+    report: Report,
+    called: Callable[[int], str] = "evaluation row {}".format,
+) -> np.ndarray:
     """Return float32 logits in row order, shape (rows, classes), from fixed batches.
 
-    The batches never vary, because dynamic per-tensor scales depend on which rows share a batch.
+    The batches never vary, because dynamic per-tensor scales depend on which rows share a batch. `called` names a row
+    in a message.
     """
     logits: np.ndarray | None = None
     done = 0
@@ -93,7 +127,7 @@ def all_logits(backend: Backend, rows: Rows, batches: list[np.ndarray], report: 
             raise StageError("error", f"the backend gave logits of shape {part.shape} for {len(indices)} rows")
         if not np.isfinite(part).all():
             bad = int(indices[np.flatnonzero(~np.isfinite(part).all(axis=1))[0]])
-            raise StageError("nan", f"logits of evaluation row {bad} are not finite")
+            raise StageError("nan", f"logits of {called(bad)} are not finite")
         if logits is None:
             logits = np.empty((len(rows), part.shape[1]), np.float32)
         logits[indices] = part

@@ -44,14 +44,24 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
 
     Returns
     -------
-    dict : steps, seconds (training alone), losses (means over :data:`LOSS_STEPS` steps each).
+    dict : steps, seconds (training alone), losses (means over :data:`LOSS_STEPS` steps each), label_matching (how the
+        outputs of a fine-tuned head stand for the task's labels, None for a head that is new; see
+        :meth:`harness.models.labels.Matching.to_dict`) and per_row (its multiplications, see
+        :func:`harness.models.work.per_row`).
     """
     task, out = cell.task, Path(spec["out"])
     folder = None if spec["inputs"]["model"] is None else Path(spec["inputs"]["model"])
     tokenised = Path(spec["inputs"]["tokenised"])
     seed_torch(task.fine_tune.seed, spec["threads"])
-    labels = facts(tokenised)["labels"]
-    network = architecture(cell.model.architecture).load(folder, cell.model, labels=labels, seed=task.fine_tune.seed)
+    known = facts(tokenised)
+    labels = known["labels"]
+    network = architecture(cell.model.architecture).load(
+        folder, cell.model, labels=labels, seed=task.fine_tune.seed, fixed=task.labels is not None
+    )
+    matching = getattr(network, "label_matching", None)
+    if getattr(network.config, "pad_token_id", None) is None and known.get("pad_id") is not None:
+        # A decoder's head refuses batches until it is told which tokens are padding.
+        network.config.pad_token_id = known["pad_id"]
     start, losses = time.monotonic(), []
     if not cell.model.fine_tuned:
         losses = train(network, load_rows(tokenised / "train.npz"), task.fine_tune, report)
@@ -60,7 +70,18 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     if modality(cell.model.architecture) == "text":
         load_tokenizer(folder, cell.model).save_pretrained(out)
     means = [float(np.mean(losses[at : at + LOSS_STEPS])) for at in range(0, len(losses), LOSS_STEPS)]
-    return {"steps": len(losses), "seconds": seconds, "losses": means}
+    told = {
+        "label_matching": matching.to_dict() if matching is not None and labels else None,
+        "per_row": _work(network, tokenised),
+    }
+    return {"steps": len(losses), "seconds": seconds, "losses": means, **told}
+
+
+def _work(network: PreTrainedModel, tokenised: Path) -> dict[str, int] | None:
+    from harness.models.work import per_row
+
+    image = load_rows(tokenised / "train.npz").batch([0]).get("pixel_values")
+    return per_row(network, None if image is None else image[0])
 
 
 def train(network: PreTrainedModel, rows: Rows, config: FineTuneConfig, report: Report) -> list[float]:

@@ -44,6 +44,11 @@ class ImageRows:
         """Return the first `count` rows."""
         return ImageRows(self.pixels[:count], self.labels[:count])
 
+    def take(self, indices: Sequence[int]) -> ImageRows:
+        """Return the images `indices`, in that order."""
+        chosen = np.asarray(indices)
+        return ImageRows(pixels=self.pixels[chosen], labels=self.labels[chosen])
+
     def save(self, path: Path) -> None:
         """Write one ``.npz`` without pickles."""
         np.savez(path, pixels=self.pixels, labels=self.labels)

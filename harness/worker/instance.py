@@ -44,7 +44,8 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     with stopwatch.undisturbed(), Path(options["gate"]).open() as gate:
         take = taker(backend, inputs)
         met = take(len(inputs) if protocol.lengths == "real" else 1, protocol.warmup_max_seconds)
-        warm = steady.warm_up(take, protocol.warmup_window, protocol.warmup_max_seconds)
+        expected = met if protocol.lengths == "real" and len(met) == len(inputs) else ()
+        warm = steady.warm_up(take, protocol.warmup_window, protocol.warmup_max_seconds, expected)
         report.ready()
         before = system.snapshot(cores)
         # Held exclusively by the parent until the last instance is ready.

@@ -9,11 +9,13 @@ so that a slow cell still yields a median. So that it does not take for ever, a 
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import math
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,9 @@ import numpy as np
 
 from harness.backends.base import Backend, backend_class
 from harness.errors import StageError
+from harness.models.limits import require_positions
 from harness.worker import control, memory, ring, steady, stopwatch, system
+from harness.worker.counters import Counters
 from harness.worker.imports import ImportClock
 from harness.worker.ring import Turns
 from harness.worker.rows import Rows, load_rows
@@ -32,6 +36,9 @@ if TYPE_CHECKING:
     from harness.plan.cell import Cell
     from harness.plan.config import ProtocolConfig
     from harness.worker.channel import Report
+
+#: Counts what is done in its body.
+Counting = Callable[[], AbstractContextManager[None]]
 
 #: So many different batches are cycled through: enough that no one row's tokens decide, few enough to stay in memory.
 BATCHES = 8
@@ -79,15 +86,20 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     dict : import_seconds (from the child's entry until the framework is there, without the control), load_seconds (of
         the model, its imports taken off), rss_loaded_bytes, threads, cores, series (role, batch_size,
         sequence_length (None for images and real lengths), [tokens (of each batch of the round, where lengths are
-        real),] steady, warmup_ns, latency_ns[, turns: the iterations of each]), control, system (before, after),
-        timer_ns, placement.
+        real),] steady, warmup_ns, latency_ns[, turns: the iterations of each], counters (see
+        :mod:`harness.worker.counters`) of its counted_passes), control, system (before, after), timer_ns, placement.
 
     Raises
     ------
     StageError : ``nan`` when the last logits of a series are not finite, ``bad_data`` when there is no row.
     """
+    with Counters(sorted(os.sched_getaffinity(0))) as counters:
+        return _run(spec, cell, report, counters)
+
+
+def _run(spec: dict[str, Any], cell: Cell, report: Report, counters: Counters) -> dict[str, Any]:
     before_ns = time.monotonic_ns() - spec["started_ns"]
-    # First of all, while nothing else is loaded: its buffers must not stand on top of the model's in the peak memory.
+    # First of all, while nothing else is loaded, so that nothing of the cell is part of what it tells of the host.
     disturbance = control.run(spec["threads"])
     backend, import_ns, load_ns = _load(spec, cell)
     fix_threads(spec["seed"], spec["threads"])
@@ -109,7 +121,7 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
             count = REAL_BATCHES if cell.protocol.lengths == "real" else BATCHES
             batches = choose(rows, batch_size, length, spec["seed"], spec["options"]["block"], count)
             inputs = [backend.inputs(batch) for batch in batches]
-            timing = _series(backend, inputs, cell.protocol, f"{role} at batch {batch_size}", turns, spec["options"])
+            timing = _series(backend, inputs, cell, f"{role} at batch {batch_size}", turns, spec["options"], counters)
             shape = {"sequence_length": length, **tokens(batches, cell.protocol)}
             series.append({"role": role, "batch_size": batch_size, **shape, **timing})
         if turns is not None:
@@ -130,10 +142,17 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
 
 
 def padded_length(cell: Cell, tokenised: Path) -> int | None:
-    """Return the tokens that each row is padded or cut to; None for images, and where rows keep their lengths."""
-    length = facts(tokenised)["max_length"]
+    """Return the tokens that each row is padded or cut to; None for images, and where rows keep their lengths.
+
+    Raises
+    ------
+    StageError : ``bad_config`` where that is more than the model has positions for.
+    """
+    known = facts(tokenised)
+    length = known["max_length"]
     if length is None or cell.protocol.lengths == "real":
         return None
+    require_positions(cell.protocol.sequence_length, known.get("positions"), cell.model.name)
     return cell.protocol.sequence_length or length
 
 
@@ -197,44 +216,52 @@ def taker(backend: Backend, inputs: list[Any]) -> Callable[[int, float], list[in
 def _series(
     backend: Backend,
     inputs: list[Any],
-    protocol: ProtocolConfig,
+    cell: Cell,
     name: str,
     turns: Turns | None,
     options: Mapping[str, Any],
+    counters: Counters,
 ) -> dict[str, Any]:
     """Warm up, then time; nothing is sent, collected or allocated by us meanwhile."""
+    protocol, counted = cell.protocol, {}
+    counting = functools.partial(counters.counting, counted)
     whole = len(inputs) if protocol.lengths == "real" else 1
     with stopwatch.undisturbed():
         take = taker(backend, inputs)
         with turns.turn() if turns else contextlib.nullcontext():
             # A shape that a framework has not met yet is slow once.
             first = take(whole, SLOW_FACTOR * protocol.warmup_max_seconds) if whole > 1 else []
-            warm = steady.warm_up(take, protocol.warmup_window, protocol.warmup_max_seconds)
+            # By the round before, which may have been cut short.
+            expected = first if len(first) == whole > 1 else ()
+            warm = steady.warm_up(take, protocol.warmup_window, protocol.warmup_max_seconds, expected)
         if turns is None:
-            found, output = _alone(backend, inputs, protocol, whole)
+            found, output = _alone(backend, inputs, protocol, whole, counting)
         else:
             pass_ns = float(np.median(warm.samples_ns))
             count = turns.agree(_turn_count(protocol, whole, options["turns"], pass_ns))
-            found, output = _in_turns(backend, inputs, protocol, whole, turns, count)
+            found, output = _in_turns(backend, inputs, protocol, whole, turns, count, counting)
     if not np.isfinite(backend.logits(output)).all():
         raise StageError("nan", f"{name}: logits are not finite")
     discarded = [*first, *warm.samples_ns, *found.pop("discarded_ns", [])]
-    return {"steady": warm.steady, "warmup_ns": discarded, **found}
+    return {"steady": warm.steady, "warmup_ns": discarded, "counters": counted, **found}
 
 
-def _alone(backend: Backend, inputs: list[Any], protocol: ProtocolConfig, whole: int) -> tuple[dict[str, Any], Any]:
+def _alone(
+    backend: Backend, inputs: list[Any], protocol: ProtocolConfig, whole: int, counting: Counting
+) -> tuple[dict[str, Any], Any]:
     """Return the timed passes, whole rounds of them where there are such, and the last output."""
     samples = [0] * MOST_ITERATIONS
-    count, output = stopwatch.timed(
-        backend.forward,
-        itertools.cycle(inputs),
-        samples,
-        seconds=protocol.measure_seconds,
-        minimum=max(protocol.min_iterations, whole),
-        limit_seconds=SLOW_FACTOR * protocol.measure_seconds,
-        floor=SLOW_ITERATIONS,
-    )
-    return {"latency_ns": samples[: count - count % whole or count]}, output
+    with counting():
+        count, output = stopwatch.timed(
+            backend.forward,
+            itertools.cycle(inputs),
+            samples,
+            seconds=protocol.measure_seconds,
+            minimum=max(protocol.min_iterations, whole),
+            limit_seconds=SLOW_FACTOR * protocol.measure_seconds,
+            floor=SLOW_ITERATIONS,
+        )
+    return {"latency_ns": samples[: count - count % whole or count], "counted_passes": count}, output
 
 
 def _turn_count(protocol: ProtocolConfig, whole: int, wanted: Mapping[str, Any], pass_ns: float) -> int:
@@ -248,7 +275,13 @@ def _turn_count(protocol: ProtocolConfig, whole: int, wanted: Mapping[str, Any],
 
 
 def _in_turns(
-    backend: Backend, inputs: list[Any], protocol: ProtocolConfig, whole: int, turns: Turns, count: int
+    backend: Backend,
+    inputs: list[Any],
+    protocol: ProtocolConfig,
+    whole: int,
+    turns: Turns,
+    count: int,
+    counting: Counting,
 ) -> tuple[dict[str, Any], Any]:
     """Return the passes of `count` turns, and the last output."""
     passes = max(TURN_ITERATIONS, whole)
@@ -267,9 +300,11 @@ def _in_turns(
                 limit_seconds=protocol.time_limit_seconds,
                 floor=1,
             )
-            chunks.append(take(passes, protocol.time_limit_seconds))
+            with counting():
+                chunks.append(take(passes, protocol.time_limit_seconds))
             if len(chunks) == count:
                 output = backend.forward(inputs[0])
         discarded += settling[:made]
     kept = list(itertools.chain.from_iterable(chunks))
-    return {"latency_ns": kept, "discarded_ns": discarded, "turns": [*map(len, chunks)]}, output
+    found = {"latency_ns": kept, "discarded_ns": discarded, "turns": [*map(len, chunks)], "counted_passes": len(kept)}
+    return found, output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from harness.worker.image_rows import ImageRows
+
+#: How each evaluation row is called in messages: where in the user's file it stands, where that is known.
+ORIGINS_FILE = "origins.json"
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,17 @@ class Rows:
             labels=self.labels[:count],
         )
 
+    def take(self, indices: Sequence[int]) -> Rows:
+        """Return the rows `indices`, in that order."""
+        spans = [slice(self.offsets[row], self.offsets[row + 1]) for row in indices]
+        return dataclasses.replace(
+            self,
+            input_ids=np.concatenate([self.input_ids[span] for span in spans]),
+            token_type_ids=np.concatenate([self.token_type_ids[span] for span in spans]),
+            offsets=np.cumsum([0, *(self.lengths[row] for row in indices)]),
+            labels=self.labels[np.asarray(indices)],
+        )
+
     def save(self, path: Path) -> None:
         """Write one ``.npz`` without pickles."""
         np.savez(
@@ -91,3 +106,10 @@ def load_rows(path: Path) -> Rows | ImageRows:
         if "pixels" in arrays.files:
             return ImageRows(**{name: arrays[name] for name in arrays.files})
     return Rows.load(path)
+
+
+def origin(tokenised: Path, row: int) -> str:
+    """Return how an evaluation row is called in messages: where in the user's file it stands, where that is known."""
+    path = tokenised / ORIGINS_FILE
+    names = json.loads(path.read_text()) if path.exists() else []  # windows of running text have none
+    return f"evaluation row {row}" + (f" ({names[row]})" if row < len(names) and ", row" in names[row] else "")

@@ -53,7 +53,8 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     with stopwatch.undisturbed():
         take = taker(backend, inputs)
         met = take(len(inputs), protocol.warmup_max_seconds)
-        warm = steady.warm_up(take, protocol.warmup_window, protocol.warmup_max_seconds)
+        expected = met if protocol.lengths == "real" and len(met) == len(inputs) else ()
+        warm = steady.warm_up(take, protocol.warmup_window, protocol.warmup_max_seconds, expected)
     driver = loadgen.Driver(
         module=module,
         forward=backend.forward,

@@ -1,17 +1,21 @@
 """When warm-up ends: the process's own series has become flat.
 
-The rule. Look at the last two windows of `window` iterations each, after each further window. They are flat when
+The rule. Look at the last three quarters of the series, at least two windows of `window` iterations, each time it has
+become longer by a quarter. They are flat when
 
-1. their medians differ by at most 2 %, or by no more than the scatter within the windows explains (two standard errors
-   of a difference of medians), and
-2. they show no trend: the Mann-Kendall test does not reject at 5 %, or the Theil-Sen slope moves the series by at most
-   0.5 % from one window to the next, which is too little to matter.
+1. they show no trend: Student's test of the slope of a straight line through the logarithms does not reject at 5 %, or
+   the line moves by at most 0.5 % from one half to the other, which is too little to matter; and
+2. a trend is excluded: the line does not move by 20 %, over what is looked at or over as many iterations as the time
+   allows (up to :data:`ENOUGH`), by two one-sided tests (D. J. Schuirmann, J. Pharmacokinetics and Biopharmaceutics 15,
+   1987). That few iterations show no trend is no evidence. The tests are at 2.5 %, so that all looks together let
+   through about 5 % of such ramps.
 
-When the time is up before, the windows become half of what there is, but never less than three iterations: a series of
-slow iterations can be judged too, and one that still falls or rises is not steady.
+An iteration that is off the median by more than 20 % and 3.5 robust standard deviations counts as off by so much: a
+spike is no trend.
 
-H. B. Mann, Nonparametric tests against trend, Econometrica 13 (1945); M. G. Kendall, Rank correlation methods (1975),
-with his correction for ties; P. K. Sen, Estimates of the regression coefficient based on Kendall's tau, JASA 63 (1968).
+When the time is up before, a series of slow iterations goes on until it is flat, or has :data:`ENOUGH` iterations or
+has taken :data:`PATIENCE` times as long: six iterations can tell a ramp from noise of 2 %, but not from noise of 10 %.
+A series that is not flat then is not steady.
 """
 
 from __future__ import annotations
@@ -22,16 +26,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MEDIAN_TOLERANCE = 0.02
+from harness.stats.drift import RAMP, student_quantile, trend
+
+#: A trend that moves the series by less from one half to the other does not matter.
 DRIFT_TOLERANCE = 0.005
-SIGNIFICANCE = 0.05
+SIGNIFICANCE, EXCLUDED = 0.05, 0.025
+
+#: By how much longer a series is at the next look: fewer looks let fewer ramps through.
+_LONGER = 1.25
+
+#: Iterations by which a ramp of 20 % can be told from noise of 10 %, and how many times the cap they may take.
+ENOUGH, PATIENCE = 64, 25
 
 #: The shortest window that has a median worth the name; a warm-up is never shorter than two of them.
 SHORTEST_WINDOW = 3
-
-#: Standard deviation of a normal sample over its median absolute deviation, and of its median over that of its mean.
-_DEVIATION_OF_MAD = 1.4826
-_DEVIATION_OF_MEDIAN = math.sqrt(math.pi / 2)
 
 
 @dataclass(frozen=True)
@@ -42,69 +50,64 @@ class WarmUp:
     steady: bool
 
 
-def warm_up(take: Callable[[int, float], Sequence[int]], window: int, max_seconds: float) -> WarmUp:
-    """Iterate until the series is flat, or its iterations have taken `max_seconds`.
+def warm_up(
+    take: Callable[[int, float], Sequence[int]], window: int, max_seconds: float, expected: Sequence[int] = ()
+) -> WarmUp:
+    """Iterate until the series is flat, or its iterations have taken `max_seconds`; a short one may go on for longer.
 
     Parameters
     ----------
     take : makes so many iterations, but stops after the one that passes so many seconds; returns their nanoseconds.
-    window : iterations in each of the two windows, at least 3.
-    max_seconds : the cap; but at least six iterations are made, for fewer say nothing.
+    window : iterations between two looks, at least 3.
+    max_seconds : the cap, of a series that has :data:`ENOUGH` iterations by then.
+    expected : nanoseconds of the round of batches before, where batches are of unlike lengths: what is looked at is how
+        much longer each iteration takes than its batch did then.
     """
     samples: list[int] = []
-    left = max_seconds
+
+    def flat() -> bool:
+        usual = np.resize(np.asarray(expected, float), len(samples)) if len(expected) else 1.0
+        in_time = 1e9 * max_seconds * len(samples) / max(sum(samples), 1)
+        return _is_flat_lately(np.asarray(samples, float) / usual, window, in_time)
+
+    left, look = max_seconds, 2 * window
     while left > 0:
         samples.extend(take(window, left))
-        if len(samples) >= 2 * window and is_flat(samples[-2 * window :]):
-            return WarmUp(samples, True)
+        if len(samples) >= look:
+            if flat():
+                return WarmUp(samples, True)
+            look = math.ceil(_LONGER * len(samples))
         left = max_seconds - sum(samples) / 1e9
     while len(samples) < 2 * SHORTEST_WINDOW:
         samples.extend(take(1, 0.0))
-    length = min(window, len(samples) // 2)
-    return WarmUp(samples, is_flat(samples[-2 * length :]))
+    while not (steady := flat()) and len(samples) < ENOUGH:
+        left = PATIENCE * max_seconds - sum(samples) / 1e9
+        if left <= 0:
+            break
+        samples.extend(take(max(window, math.ceil((_LONGER - 1) * len(samples))), left))
+    return WarmUp(samples, steady)
 
 
-def is_flat(samples: Sequence[int] | np.ndarray) -> bool:
-    """Say whether two windows, the first and the second half of `samples`, are flat by the module's rule."""
-    series = np.asarray(samples, float)
-    window = len(series) // 2
-    early, late = series[:window], series[window:]
-    level = float(np.median(series))
-    if level <= 0:
-        return True
-    shift = abs(float(np.median(late) - np.median(early))) / level
-    scatter = _standard_error(early, late) / level
-    if shift > max(MEDIAN_TOLERANCE, 2 * scatter):
+def is_flat(samples: Sequence[int] | np.ndarray, span: float = 0.0) -> bool:
+    """Say whether a series of at least three iterations is flat by the module's rule.
+
+    Parameters
+    ----------
+    span : iterations over which a ramp of 20 % is to be excluded, where they are more than the series has.
+    """
+    values = np.asarray(samples, float)
+    if not (values > 0).all():
+        return bool((values == values[0]).all())
+    drift, error = trend(np.log(values))
+    freedom = len(values) - 2
+    is_shown = abs(drift) > student_quantile(1 - SIGNIFICANCE / 2, freedom) * error
+    if is_shown and abs(drift) / 2 > DRIFT_TOLERANCE:
         return False
-    drift = abs(theil_sen_slope(series)) * window / level
-    return drift <= DRIFT_TOLERANCE or mann_kendall_p(series) >= SIGNIFICANCE
+    most = abs(drift) + student_quantile(1 - EXCLUDED, freedom) * error
+    return most * max(1.0, span / len(values)) < math.log1p(RAMP)
 
 
-def mann_kendall_p(series: np.ndarray) -> float:
-    """Return the two-sided p-value of the Mann-Kendall test for a trend: normal, corrected for ties and continuity."""
-    count = len(series)
-    rows, columns = np.triu_indices(count, 1)
-    score = float(np.sign(series[columns] - series[rows]).sum())
-    _, ties = np.unique(series, return_counts=True)
-    variance = (_spread(count) - float(sum(_spread(int(tie)) for tie in ties))) / 18
-    if variance <= 0:
-        return 1.0
-    z = max(0.0, abs(score) - 1) / math.sqrt(variance)
-    return math.erfc(z / math.sqrt(2))
-
-
-def theil_sen_slope(series: np.ndarray) -> float:
-    """Return the median of the slopes between all pairs of points, per iteration."""
-    rows, columns = np.triu_indices(len(series), 1)
-    return float(np.median((series[columns] - series[rows]) / (columns - rows)))
-
-
-def _spread(count: int) -> int:
-    return count * (count - 1) * (2 * count + 5)
-
-
-def _standard_error(early: np.ndarray, late: np.ndarray) -> float:
-    """Return the standard error of the difference of the two medians, from the scatter within each window."""
-    residuals = np.concatenate([early - np.median(early), late - np.median(late)])
-    deviation = _DEVIATION_OF_MAD * float(np.median(np.abs(residuals)))
-    return deviation * _DEVIATION_OF_MEDIAN * math.sqrt(2 / len(early))
+def _is_flat_lately(samples: np.ndarray, window: int, in_time: float) -> bool:
+    """Look at the last three quarters, or at two windows where those are more; the time allows `in_time` iterations."""
+    recent = samples[-max(2 * window, math.ceil(0.75 * len(samples))) :]
+    return is_flat(recent, min(in_time, ENOUGH))

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.models.base import load_tokenizer
+from harness.errors import StageError
+from harness.models import limits
+from harness.models.base import config_values, load_tokenizer
 from harness.tasks import checks
 from harness.tasks.readers import modality, reader
 from harness.worker.image_rows import ImageRows
-from harness.worker.rows import Rows
+from harness.worker.rows import ORIGINS_FILE, Rows
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -35,13 +37,19 @@ FACTS_FILE = "task.json"
 
 
 def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
-    """Write ``train.npz``, ``evaluation.npz``, ``dataset/`` and ``task.json`` into ``spec["out"]``.
+    """Write ``train.npz``, ``evaluation.npz``, ``dataset/``, ``task.json`` and ``origins.json`` into ``spec["out"]``.
 
     Returns
     -------
     dict : rows, fingerprints (SHA-256 of the rows' content), datasets_fingerprints (those of the library, which
-        change with its version), labels, references, leaked_rows_dropped, max_length and tokenizer_fingerprint (None
-        for images).
+        change with its version), labels, references, leaked_rows_dropped; and of texts max_length, positions (that the
+        model has, see :func:`harness.models.limits.positions`), pad_id, truncation (for each split how many texts are
+        cut, of how many tokens all texts are, and how many of these are lost) and tokenizer_fingerprint, each None for
+        images.
+
+    Raises
+    ------
+    StageError : whatever reading raises; ``bad_config`` where no token can fill up a batch.
     """
     from datasets import DatasetDict, disable_progress_bars
 
@@ -51,15 +59,19 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     report.progress("tokenise", 0, 1, "reading")
     checked = checks.check(reader(task.reader).read(folders["task"], task), task)
     splits = {"train": checked.train, "evaluation": checked.evaluation}
-    max_length, tokenizer_digest = None, None
+    text = dict.fromkeys(("max_length", "positions", "pad_id", "truncation", "tokenizer_fingerprint"))
     if modality(task.reader) == "image":
         for name, rows in splits.items():
             ImageRows(checks.pixels(rows), _labels(rows, task.kind)).save(out / f"{name}.npz")
     else:
         tokenizer = load_tokenizer(folders["model"], cell.model)
-        max_length, tokenizer_digest = _tokenise(splits, tokenizer, task, out, report), tokenizer_fingerprint(tokenizer)
+        config = config_values(folders["model"], cell.model)
+        text |= _tokenise(splits, tokenizer, config, task, out, report)
+        text["tokenizer_fingerprint"] = tokenizer_fingerprint(tokenizer)
+    (out / ORIGINS_FILE).write_text(json.dumps(checks.origins(checked.evaluation), ensure_ascii=False) + "\n")
     DatasetDict(splits).save_to_disk(out / DATASET_FOLDER)
-    facts = {"kind": task.kind, "labels": list(checked.labels), "max_length": max_length}
+    facts = {"kind": task.kind, "labels": list(checked.labels)}
+    facts |= {name: text[name] for name in ("max_length", "positions", "pad_id")}
     (out / FACTS_FILE).write_text(json.dumps(facts, indent=1) + "\n")
     return {
         "rows": {name: len(rows) for name, rows in splits.items()},
@@ -67,14 +79,13 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
         "datasets_fingerprints": {name: rows._fingerprint for name, rows in splits.items()},
         "labels": list(checked.labels),
         "references": list(checked.evaluation["label"]),
-        "max_length": max_length,
-        "tokenizer_fingerprint": tokenizer_digest,
         "leaked_rows_dropped": checked.leaked_rows_dropped,
+        **text,
     }
 
 
 def facts(tokenised: Path) -> dict[str, Any]:
-    """Return what ``task.json`` holds: kind, labels, max_length (None for images)."""
+    """Return what ``task.json`` holds: kind, labels, and max_length, positions and pad_id (None for images)."""
     return json.loads((tokenised / FACTS_FILE).read_text())
 
 
@@ -106,27 +117,58 @@ _PER_CALL = ("padding", "truncation")
 
 
 def _tokenise(
-    splits: dict[str, Dataset], tokenizer: PreTrainedTokenizerBase, task: TaskConfig, out: Path, report: Report
-) -> int:
-    """Write each split's tokens and return how many a row may have."""
-    max_length = min(task.max_length, tokenizer.model_max_length)
-    done, total = 0, sum(len(rows) for rows in splits.values())
+    splits: dict[str, Dataset],
+    tokenizer: PreTrainedTokenizerBase,
+    config: Mapping[str, Any],
+    task: TaskConfig,
+    out: Path,
+    report: Report,
+) -> dict[str, Any]:
+    """Write each split's tokens and return how many a row may have, and what that cuts off."""
+    there = limits.positions(config)
+    max_length = limits.bounded(task.max_length, tokenizer.model_max_length, there)
+    pad_id, _ = limits.pad_token(tokenizer.pad_token_id, config)
+    if pad_id is None:
+        message = (
+            "the tokenizer has no pad token, and config.json neither pad_token_id nor eos_token_id to take instead"
+        )
+        raise StageError("bad_config", f"{message}; want pad_token in tokenizer_config.json")
+    done, total, truncation = 0, sum(len(rows) for rows in splits.values()), {}
     for name, rows in splits.items():
-        encoded = []
+        encoded, lengths = [], []
         texts = checks.texts(rows)
         for start in range(0, len(rows), CHUNK_ROWS):
-            encoded.append(_encode(tokenizer, texts[start : start + CHUNK_ROWS], max_length))
-            done += len(encoded[-1][0])
+            *part, whole = _encode(tokenizer, texts[start : start + CHUNK_ROWS], max_length)
+            encoded.append(part)
+            lengths += whole
+            done += len(whole)
             report.progress("tokenise", done, total, name)
-        _rows(encoded, _labels(rows, task.kind), tokenizer).save(out / f"{name}.npz")
-    return max_length
+        lost = [length - max_length for length in lengths if length > max_length]
+        truncation[name] = {"texts": len(lost), "tokens": sum(lengths), "tokens_lost": sum(lost)}
+        _rows(encoded, _labels(rows, task.kind), pad_id).save(out / f"{name}.npz")
+    return {"max_length": max_length, "positions": there, "pad_id": pad_id, "truncation": truncation}
 
 
 def _encode(
     tokenizer: PreTrainedTokenizerBase, texts: list[tuple[str, ...]], max_length: int
+) -> tuple[list[list[int]], list[list[int]], list[int]]:
+    """Return each text's tokens and segments, cut to `max_length`, and how many tokens it has whole."""
+    ids, types = _tokens(tokenizer, texts)
+    lengths = [len(row) for row in ids]
+    long = [row for row, length in enumerate(lengths) if length > max_length]
+    if long:
+        # The tokenizer cuts a text itself: what marks its end stays, and of a pair the longer one is cut.
+        cut = _tokens(tokenizer, [texts[row] for row in long], truncation=True, max_length=max_length)
+        for row, shorter, segments in zip(long, *cut, strict=True):
+            ids[row], types[row] = shorter, segments
+    return ids, types, lengths
+
+
+def _tokens(
+    tokenizer: PreTrainedTokenizerBase, texts: list[tuple[str, ...]], **truncation: Any
 ) -> tuple[list[list[int]], list[list[int]]]:
     columns = [list(column) for column in zip(*texts, strict=True)]
-    encoded = tokenizer(*columns, truncation=True, max_length=max_length, return_attention_mask=False)
+    encoded = tokenizer(*columns, return_attention_mask=False, verbose=False, **truncation)
     ids = encoded["input_ids"]
     # RoBERTa and DistilBERT have no segments: zeros, which their models ignore.
     types = encoded.get("token_type_ids") or [[0] * len(row) for row in ids]
@@ -137,7 +179,7 @@ def _labels(rows: Dataset, kind: str) -> np.ndarray:
     return np.asarray(list(rows["label"]), np.float32 if kind == "regression" else np.int64)
 
 
-def _rows(encoded: list[tuple[list, list]], labels: np.ndarray, tokenizer: PreTrainedTokenizerBase) -> Rows:
+def _rows(encoded: list[list[list]], labels: np.ndarray, pad_id: int) -> Rows:
     ids = [row for chunk in encoded for row in chunk[0]]
     types = [row for chunk in encoded for row in chunk[1]]
     return Rows(
@@ -145,5 +187,5 @@ def _rows(encoded: list[tuple[list, list]], labels: np.ndarray, tokenizer: PreTr
         token_type_ids=np.concatenate([np.asarray(row, np.int64) for row in types]),
         offsets=np.cumsum([0, *(len(row) for row in ids)]),
         labels=labels,
-        pad_id=tokenizer.pad_token_id or 0,
+        pad_id=pad_id,
     )

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.backends.base import ToTune, backend_class
 from harness.errors import FAILURE_KINDS, StageError
+from harness.models.limits import require_positions
 from harness.tuning.criterion import Bound, Criterion
 from harness.tuning.errors import TuningError
+from harness.tuning.held_out import shown_to_tuner
 from harness.tuning.history import History, Trial
 from harness.tuning.objective import Objective
 from harness.tuning.trials import Limits, Tuned, search_of, tune
@@ -30,13 +32,14 @@ if TYPE_CHECKING:
 def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     """Search for the fastest recipe that keeps the protocol's criterion, and write its artefact into ``spec["out"]``.
 
-    Candidates are held against FP32 on the rows that the stage `evaluate` takes. ``spec["options"]`` names the file of
-    the tuning's `history`, which an interrupted tuning goes on from, and the `key` it must have been made with.
+    Candidates are held against FP32 on half of the rows that the stage `evaluate` takes, where these are enough (see
+    :mod:`harness.tuning.held_out`), else on all of them. ``spec["options"]`` names the file of the tuning's `history`,
+    which an interrupted tuning goes on from, and the `key` it must have been made with.
 
     Returns
     -------
-    dict : the backend's provenance; `tuned` (status and index of the chosen trial, why the search ended, FP32's value);
-        `trials`, as they were sent; seconds.
+    dict : the backend's provenance; `tuned` (status and index of the chosen trial, why the search ended, FP32's value,
+        how many `rows` it decided on, and which were `seen` by it, None for all); `trials`, as they were sent; seconds.
 
     Raises
     ------
@@ -51,6 +54,8 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     tokenised, options = Path(spec["inputs"]["tokenised"]), spec["options"]
     train = load_rows(tokenised / "train.npz")
     evaluation = first_rows(load_rows(tokenised / "evaluation.npz"), cell.protocol.limit_evaluation)
+    seen = shown_to_tuner(len(evaluation), cell.protocol.seed)
+    evaluation = evaluation if seen is None else evaluation.take(seen)
     report.progress("tune", 0, len(evaluation), "loading")
     checkpoint, folder = Path(spec["inputs"]["checkpoint"]), Path(options["history"]).parent
     timed = _timed(tokenised, cell, train)
@@ -79,6 +84,8 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
         "chosen": found.best.index,
         "reason": found.reason,
         "baseline": history.baseline.values[cell.task.metric],
+        "rows": len(evaluation),
+        "seen": None if seen is None else seen.tolist(),
     }
     trials = [as_values(trial, history, cell, reused=True) for trial in found.trials]
     return {**model.provenance, **made, "tuned": tuned, "trials": trials, "seconds": time.monotonic() - start}
@@ -125,8 +132,10 @@ def as_values(trial: Trial, history: History, cell: Cell, *, reused: bool) -> di
 
 def _timed(tokenised: Path, cell: Cell, train: Rows) -> dict[str, np.ndarray]:
     """Return a batch of the size and length that the table's latency is of."""
-    length = facts(tokenised)["max_length"]
+    known = facts(tokenised)
+    length = known["max_length"]
     if length is not None:  # images have none
+        require_positions(cell.protocol.sequence_length, known.get("positions"), cell.model.name)
         length = cell.protocol.sequence_length or length
     return choose(train, cell.protocol.latency_batch_size, length, cell.protocol.seed, block=0)[0]
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.errors import StageError
-from harness.models.base import architecture
+from harness.models.base import architecture, config_values
+from harness.models.limits import bounded, positions
 from harness.tasks.readers import reader
 from harness.worker.rows import Rows
 from harness.worker.tokenise import FACTS_FILE, tokenizer_fingerprint
@@ -33,8 +34,8 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
 
     Returns
     -------
-    dict : rows, fingerprints (SHA-256 of the rows' tokens), labels (none), references, max_length and
-        tokenizer_fingerprint.
+    dict : rows, fingerprints (SHA-256 of the rows' tokens), labels (none), references, max_length, positions (that the
+        model has, None where that is not known) and tokenizer_fingerprint.
 
     Raises
     ------
@@ -45,14 +46,18 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     report.progress("windows", 0, 1, "reading")
     documents = reader(task.reader).read(folders["task"], task)
     tokenizer = architecture(cell.model.architecture).load_tokenizer(folders["model"], cell.model)
-    length = min(task.max_length, tokenizer.model_max_length)
+    # A GGUF file has no config.json beside it.
+    folder = folders["model"]
+    config = {} if folder is not None and not folder.is_dir() else config_values(folder, cell.model)
+    there = positions(config)
+    length = bounded(task.max_length, tokenizer.model_max_length, there)
     limits = {"train": task.split.limit_train, "evaluation": task.split.limit_evaluation}
     splits: dict[str, Rows] = {}
     for done, (name, texts) in enumerate(documents.items()):
         report.progress("windows", done, len(documents), name)
         splits[name] = as_rows(cut(tokens(texts, tokenizer), length, limits[name], f"task {task.name}, {name} split"))
         splits[name].save(out / f"{name}.npz")
-    facts = {"kind": task.kind, "labels": [], "max_length": length}
+    facts = {"kind": task.kind, "labels": [], "max_length": length, "positions": there}
     (out / FACTS_FILE).write_text(json.dumps(facts, indent=1) + "\n")
     return {
         "rows": {name: len(rows) for name, rows in splits.items()},
@@ -60,6 +65,7 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
         "labels": [],
         "references": splits["evaluation"].labels.tolist(),
         "max_length": length,
+        "positions": there,
         "tokenizer_fingerprint": tokenizer_fingerprint(tokenizer),
     }
 

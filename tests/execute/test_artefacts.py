@@ -23,6 +23,12 @@ def _make(out: Path) -> dict:
     return {"executed": "int8"}
 
 
+def _change(folder: Path, old: str, new: str) -> None:
+    text = (folder / "result.json").read_text()
+    assert old in text
+    (folder / "result.json").write_text(text.replace(old, new))
+
+
 def _refuse(out: Path) -> dict:
     raise AssertionError("made twice")
 
@@ -54,8 +60,11 @@ def test_made_once_and_found_again(tmp_path):
         (lambda folder: (folder / "result.json").write_text("[]"), "result.json"),
         (lambda folder: (folder / "result.json").write_text('{"files": {}, "seconds": 1}'), "result.json"),
         (lambda folder: (folder / "result.json").unlink(), "result.json"),
+        (lambda folder: _change(folder, "int8", "fp32"), "result.json did not have the recorded hash"),
+        (lambda folder: _change(folder, '"seconds": ', '"seconds": 1'), "result.json did not have the recorded hash"),
+        (lambda folder: _change(folder, '"sha256"', '"sha257"'), "result.json could not be read"),
     ],
-    ids=range(8),
+    ids=range(11),
 )
 def test_a_damaged_one_is_moved_aside_and_made_again_with_a_note(tmp_path, damage, words):
     made = Artefacts(tmp_path).ensure("quantize", "k", _make)

@@ -8,12 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from harness.errors import StageError
 from harness.models.base import architecture, origin
-from harness.models.bert import match_labels
 from harness.plan.config import ModelConfig, SourceConfig
 from tests.backend_env import environment_python, run_in
 
@@ -56,16 +53,20 @@ def logits(network):
     with torch.no_grad():
         return network(TOKENS).logits.tolist()
 
-def load(name, labels, *, fine_tuned=True, seed=0, trust=False, folder=True):
+def load(name, labels, *, fine_tuned=True, seed=0, trust=False, folder=True, fixed=False):
     source = SourceConfig() if folder else SourceConfig(hub_id=name, revision="main")
     model = ModelConfig(name="tiny", fine_tuned=fine_tuned, trust_remote_code=trust, source=source)
-    return architecture("bert").load(base / name if folder else None, model, labels=labels, seed=seed)
+    return architecture("bert").load(base / name if folder else None, model, labels=labels, seed=seed, fixed=fixed)
+
+def fine_tuned_of(keywords):
+    return keywords.get("fine_tuned", True)
 
 def outcome(*arguments, read=None, **keywords):
     try:
         network = load(*arguments, **keywords)
         return {"logits": logits(network), "id2label": network.config.id2label, "training": network.training,
-                "dtype": str(network.dtype), "problem": network.config.problem_type}
+                "dtype": str(network.dtype), "problem": network.config.problem_type,
+                "matching": network.label_matching.to_dict() if fine_tuned_of(keywords) else None}
     except StageError as error:
         return {"kind": error.kind, "message": error.message}
     except Exception:
@@ -75,10 +76,16 @@ found = {}
 for kind in SIZES:
     before = logits(made(kind, kind, ["neg", "neutral", "pos"]))
     found[kind] = {"before": before, **outcome(kind, ["Pos", "neg", "NEUTRAL"])}
-found["by place"] = outcome("Bert", ["a", "b", "c"])
+found["words for words"] = outcome("Bert", ["a", "b", "c"])
+found["numbers"] = outcome("Bert", ["0", "1", "2"])
+found["fixed"] = outcome("Bert", ["pos", "neg", "c"], fixed=True)
 found["other number"] = outcome("Bert", ["neg", "pos"])
 found["some shared"] = outcome("Bert", ["neg", "pos", "other"])
 found["a number wanted"] = outcome("Bert", [])
+made("multi-label", "Bert", ["neg", "pos"], problem_type="multi_label_classification")
+found["multi-label"] = outcome("multi-label", ["neg", "pos"])
+found["multi-label, fixed"] = outcome("multi-label", ["neg", "pos"], fixed=True)
+found["multi-label, new head"] = outcome("multi-label", ["neg", "pos"], fine_tuned=False)
 number = made("number", "Bert", ["LABEL_0"])
 found["number"] = {"before": logits(number), **outcome("number", [])}
 
@@ -195,8 +202,11 @@ def test_the_outputs_of_a_fine_tuned_head_follow_the_tasks_labels(loaded, kind):
 
 
 @pytest.mark.backend("torch")
-def test_labels_of_other_names_are_taken_by_place(loaded):
-    assert np.allclose(loaded["by place"]["logits"], loaded["Bert"]["before"], atol=1e-6)
+@pytest.mark.parametrize(("case", "how"), [("numbers", "index"), ("fixed", "task.labels")])
+def test_outputs_are_taken_by_place_where_numbers_or_the_config_say_so(loaded, case, how):
+    assert np.allclose(loaded[case]["logits"], loaded["Bert"]["before"], atol=1e-6)
+    assert loaded[case]["matching"]["how"] == how
+    assert loaded[case]["matching"]["output_names"] == ["neg", "neutral", "pos"]
 
 
 @pytest.mark.backend("torch")
@@ -220,6 +230,7 @@ def test_a_new_head_is_drawn_from_the_seed(loaded):
     assert loaded["new head"][0]["id2label"] == {"0": "u", "1": "v", "2": "w"}
     assert np.shape(loaded["new regression"]["logits"]) == (2, 1)
     assert np.shape(loaded["replaced head"]["logits"]) == (2, 3)
+    assert loaded["multi-label, new head"]["problem"] == "single_label_classification"
 
 
 @pytest.mark.backend("torch")
@@ -227,8 +238,11 @@ def test_a_new_head_is_drawn_from_the_seed(loaded):
     ("case", "kind", "says"),
     [
         ("other number", "bad_labels", "3 (neg, neutral, pos), the task 2 (neg, pos)"),
-        ("some shared", "bad_labels", "task.labels"),
+        ("some shared", "bad_labels", "task.labels=[neg,other,pos] if neutral is other"),
+        ("words for words", "bad_labels", "3 (neg, neutral, pos), the task 3 (a, b, c)"),
         ("a number wanted", "bad_labels", "one number"),
+        ("multi-label", "bad_labels", "problem_type=multi_label_classification"),
+        ("multi-label, fixed", "bad_labels", "not supported yet"),
         ("no head", "bad_config", "fine_tuned=true, but the checkpoint has no classifier"),
         ("misshapen head", "bad_config", "fine_tuned=true, but the checkpoint has no classifier"),
         ("lacks a weight, fine_tuned=True", "damaged", "1 weights missing or misshapen: bert.encoder.layer.0"),
@@ -264,44 +278,6 @@ def test_a_checkpoints_own_code_runs_only_where_the_config_says_so(loaded):
     assert loaded["own code ran"] is False
     assert loaded["own code ran, trusted"] is True
     assert loaded["own code, trusted"]["logits"] == loaded["half"]["logits"]
-
-
-@given(names=st.lists(st.text("abcxyz", min_size=1), min_size=2, max_size=8, unique=True), data=st.data())
-def test_matched_labels_are_the_outputs_of_the_same_name(names, data):
-    labels = data.draw(st.permutations([name.upper() for name in names]))
-    order = match_labels(names, labels, "tiny")
-    assert [names[index] for index in order] == [label.lower() for label in labels]
-
-
-@pytest.mark.parametrize(
-    ("outputs", "labels", "order"),
-    [
-        (["LABEL_0", "LABEL_1"], ["neg", "pos"], [0, 1]),
-        (["positive", "negative"], ["negative", "positive"], [1, 0]),
-        (["score"], [], [0]),
-        (["Straße", "b"], ["B", "STRASSE"], [1, 0]),
-    ],
-)
-def test_labels_are_matched_by_name_else_by_place(outputs, labels, order):
-    assert match_labels(outputs, labels, "tiny") == order
-
-
-@pytest.mark.parametrize(
-    ("outputs", "labels"),
-    [
-        (["a", "b"], ["a", "b", "c"]),
-        (["a", "b", "c"], ["a", "b"]),
-        (["a", "b"], ["a", "c"]),
-        (["A", "a"], ["a", "b"]),
-        (["a", "b"], []),
-        (["a"], ["a", "b"]),
-    ],
-)
-def test_labels_that_would_have_to_be_guessed_are_refused(outputs, labels):
-    with pytest.raises(StageError) as caught:
-        match_labels(outputs, labels, "tiny")
-    assert caught.value.kind == "bad_labels"
-    assert all(name in caught.value.message for name in (*outputs, *labels))
 
 
 def test_an_unknown_architecture_is_named_with_the_nearest():

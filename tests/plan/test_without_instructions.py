@@ -44,6 +44,7 @@ def test_what_a_person_asks_for_by_name_is_there(tmp_path):
     assert "bf16" in _approaches(_plan(ZEN_3, "approach=fp32,bf16"))
     values = yaml.safe_load(catalogue().suite("quickstart").read_text())
     values["axes"]["approach"] = ["fp32"]
+    values["gates"] = []  # most are on approaches that are not there any more
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(values))
     assert "bf16" in _approaches(make_plan(catalogue(), [f"suite={tmp_path / 'own.yaml'}", "+approach=bf16"], ZEN_3))
 

@@ -40,6 +40,19 @@ def option(axis: str, config: Any, label: str | None = None) -> Line:
     }
 
 
+def readings(foreign_share: float, cores: int = 2, own_seconds: float = 4.0) -> Line:
+    """Return the readings around ten seconds in which others took a share of the cores' time, and the process its own.
+
+    A tick is a hundredth of a second; what the rule takes off for the coarseness of ticks is put on top.
+    """
+    ticks = 1000 * cores
+    at_work = round(100 * own_seconds + foreign_share * ticks) + 2 * cores
+    before = dict.fromkeys(("user_ticks", "nice_ticks", "system_ticks", "irq_ticks", "softirq_ticks", "idle_ticks"), 0)
+    before |= dict.fromkeys(("iowait_ticks", "steal_ticks", "process_cpu_ns", "monotonic_ns"), 0)
+    after = {**before, "user_ticks": at_work, "idle_ticks": ticks - at_work, "monotonic_ns": 10_000 * MS}
+    return {"before": before, "after": {**after, "process_cpu_ns": round(1000 * MS * own_seconds)}}
+
+
 class SampleRun:
     """Builds the records of one run, cell by cell.
 
@@ -119,21 +132,28 @@ class SampleRun:
         throughput_ms: float = 40.0,
         steady: bool = True,
         threads: int = 2,
+        iterations: int = 25,
+        foreign_share: float | None = None,
+        gemm_ns: int = 1,
         **fields: Any,
     ) -> None:
-        """Record an invocation whose series have the given medians, in 25 iterations that spread by 10 %."""
-        spread = np.linspace(0.95, 1.05, 25)
+        """Record an invocation whose series have the given medians, in iterations that spread by 10 %.
+
+        Others took `foreign_share` of its cores meanwhile; None: the host does not tell.
+        """
+        spread = np.linspace(0.95, 1.05, iterations)
         series = [
             {"role": role, "batch_size": rows, "sequence_length": 128, "steady": steady, "warmup_ns": [],
              "latency_ns": [round(level * MS * factor) for factor in spread]}
             for role, rows, level in (("latency", 1, latency_ms), ("throughput", 8, throughput_ms))
         ]  # fmt: skip
-        control = {"gemm_ns": [1], "gemm_size": 1, "stream_ns": [1], "stream_bytes": 1}
+        system = {"before": {}, "after": {}} if foreign_share is None else readings(foreign_share, threads)
+        control = {"gemm_ns": [gemm_ns], "gemm_size": 1, "stream_ns": [1], "stream_bytes": 1}
         self.order += 1
         self._add(record.invocation, cell, artefact="art" + cell["digest"][:6], block=block, order=self.order,
                   peak_memory_bytes=412_000_000 + block, wall_seconds=1.0, process_seconds=1.0, voluntary_switches=0,
                   involuntary_switches=0, import_seconds=1.0, load_seconds=1.0, rss_loaded_bytes=1, threads=threads,
-                  cores=list(range(threads)), series=series, control=control, system={"before": {}, "after": {}},
+                  cores=list(range(threads)), series=series, control=control, system=system,
                   timer_ns=50.0, **fields)  # fmt: skip
 
     def failure(self, cell: Line, stage: str, kind: str, message: str, block: int | None = None) -> None:

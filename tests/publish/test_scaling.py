@@ -56,7 +56,7 @@ def test_efficiency_is_the_share_of_what_as_many_threads_would_give():
 def test_the_sentence_names_the_lowest_latency_and_what_its_interval_does_not_tell_it_from():
     (line,) = sentences(scaling(_run({**FP32, **INT8}).records()))
     assert line.startswith("Lowest latency: ptq_static with 2 threads, 8.0")
-    assert "at 62 % of the efficiency of its fewest" in line
+    assert "at 63 % of the efficiency of its fewest" in line
     assert line.endswith("; not distinguishable from ptq_static with 4 threads.")
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from harness.errors import FAILURE_KINDS
 from harness.execute.host import Cache, Host, NumaNode
-from harness.publish import placements, scenarios, tunings
+from harness.publish import costs, coverage, placements, scenarios, tunings
 from harness.publish.rows import COLUMNS
 from harness.results import record
 
@@ -68,7 +68,8 @@ def test_each_column_of_a_table_is_described_with_its_type() -> None:
     for names, kind in re.findall(r"^\| (`.+?`) \| (\w+) \| .+? \|$", section("Tables"), re.MULTILINE):
         described |= dict.fromkeys(re.findall(r"`(\w+)`", names), kind)
     kinds = {"string": "text", "Float64": "number", "Int64": "integer", "boolean": "boolean"}
-    optional = (scenarios.COLUMNS, tunings.COLUMNS, placements.COLUMNS, placements.TILE_COLUMNS)
+    optional = (scenarios.COLUMNS, tunings.COLUMNS, coverage.COLUMNS, placements.COLUMNS, placements.TILE_COLUMNS)
+    optional += (costs.OPTIONAL_COLUMNS,)
     columns = {name: kind for some in (COLUMNS, *optional) for name, kind in some.items()}
     assert described == {name: kinds[kind] for name, kind in columns.items()}
 

@@ -252,7 +252,7 @@ def test_a_run_that_other_code_has_begun_is_not_gone_on_with(tmp_path: Path) -> 
     own = sample_records.header(run="2", harness=code | {"digest": "d2", "dirty": True})
     assert store.unfinished(tmp_path, own) is None
     assert store.unfinished(tmp_path, sample_records.header(run="2", harness=code)) is None
-    assert store.unfinished(tmp_path, own, any_code=True) == begun
+    assert store.unfinished(tmp_path, own, of_any=True) == begun
     assert (
         store.unfinished(tmp_path, sample_records.header(run="2", harness=own["harness"] | {"digest": "d1"})) == begun
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
-from harness.stats.estimate import over_invocations, paired_ratio, percentiles, throughput_per_second
+from harness.stats.estimate import inverse, over_invocations, paired_ratio, with_ends
 
 levels = st.floats(1e-3, 1e9)
 pairs = st.lists(st.tuples(levels, levels), min_size=2, max_size=6)
@@ -20,32 +20,20 @@ def by_block(values):
     return dict(enumerate(values))
 
 
-def test_percentiles_interpolate_linearly_between_samples():
-    assert percentiles([40, 10, 30, 20], (0, 50, 90, 100)) == pytest.approx((10, 25, 37, 40))
+def test_a_rate_has_the_ends_of_its_time_the_other_way_round():
+    time = over_invocations([39.0, 40.0, 41.0])
+    rate = inverse(time, 8)
+    assert rate.estimate == pytest.approx(8 / time.estimate)
+    assert with_ends("r", rate, 2) == {"r": 16 / time.estimate, "r_low": 16 / time.high, "r_high": 16 / time.low}
+    assert inverse(over_invocations([4.0]), 8).low is None
 
 
-@pytest.mark.parametrize("samples", [[], [1.0, math.nan], [1.0, math.inf]])
-def test_percentiles_refuse_what_has_none(samples):
-    with pytest.raises(ValueError, match="finite"):
-        percentiles(samples)
-
-
-def test_throughput_is_rows_over_the_median_batch_and_ignores_a_straggler():
-    assert throughput_per_second(8, [39e6, 40e6, 40e6, 41e6, 900e6]) == pytest.approx(8 / 0.040)
-
-
-def test_level_over_invocations_is_the_median_with_students_interval_on_logs():
+def test_level_over_invocations_is_the_geometric_mean_with_students_interval_on_logs():
     values = [10.0, 10.4, 9.9, 10.1, 10.2]
     low, high = DescrStatsW(np.log(values)).tconfint_mean(alpha=0.1)
     found = over_invocations(values, confidence=0.9)
-    assert (found.estimate, found.low, found.high) == pytest.approx((10.1, math.exp(low), math.exp(high)))
-
-
-def test_interval_is_widened_to_hold_a_median_that_a_stray_invocation_left_outside():
-    values = [1.0] * 60 + [1.2] * 40
-    low, _ = DescrStatsW(np.log(values)).tconfint_mean()
-    assert math.exp(low) > 1
-    assert over_invocations(values).low == 1.0
+    ends = (math.exp(low), math.exp(high))
+    assert (found.estimate, found.low, found.high) == pytest.approx((stats.gmean(values), *ends))
 
 
 def test_a_single_invocation_has_no_interval_and_none_no_level():

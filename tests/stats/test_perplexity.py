@@ -45,5 +45,5 @@ def test_the_interval_covers_the_difference_about_as_often_as_it_says():
         worse = texts + generator.normal(0.05, 0.05, 40)
         found = paired_difference("perplexity", worse, texts, tokens, seed=trial)
         hits += found.low <= true <= found.high
-    # 95 % less the known shortfall of a percentile bootstrap of 40 rows.
+    # 95 % of 60 are 57; fewer than 51 or more than all would be another interval.
     assert 51 <= hits <= 60

@@ -27,6 +27,18 @@ ROWS = [
     ("NA", "no"),
 ]
 
+#: Labels that a reader which looks for numbers, truth values or dates would change.
+CODES = [
+    ("a", "01"),
+    ("b", "02"),
+    ("c", "10"),
+    ("d", "1.0"),
+    ("e", "True"),
+    ("f", "2001-01-01"),
+    ("g", "1e3"),
+    ("h", "NA"),
+]
+
 #: What a TSV without quotes can hold.
 PLAIN = [
     ('"opened, never closed', "yes"),
@@ -100,10 +112,15 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     write_parquet(place("damaged.parquet"), ROWS * 50, header)
     half_damaged(base / "damaged.parquet")
     whole = (base / "a.parquet").read_bytes()
+    write_csv(place("codes.csv"), CODES, header)
+    write_csv(place("codes.tsv"), CODES, header, "\t")
+    write_jsonl(place("codes.jsonl"), CODES, header)
+    write_parquet(place("codes.parquet"), CODES, header)
 
     return read_all(
         {
             **{name: (base / name, held) for name in ("a.csv", "a.jsonl", "a.json", "a.parquet")},
+            **{f"codes.{kind}": (base / f"codes.{kind}", held) for kind in ("csv", "tsv", "jsonl", "parquet")},
             "quoted.tsv": (base / "quoted.tsv", task("table", held_out=2, options={"quoted": True})),
             "long.csv": (base / "long.csv", held),
             "plain.tsv": (plain_tsv, held),
@@ -129,6 +146,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             "nothing held out": (base / "a.csv", task("table")),
             "all held out": (base / "a.csv", task("table", held_out=len(ROWS))),
             "no source": (None, held),
+            **{f"origin.{kind}": (base / f"a.{kind}", held) for kind in ("csv", "jsonl", "parquet")},
         }
     )
 
@@ -136,6 +154,20 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["a.csv", "quoted.tsv", "a.jsonl", "a.json", "a.parquet"])
 def test_every_format_gives_the_same_rows_unchanged(outcomes, name):
     assert all_rows(outcomes[name]) == sorted(ROWS, key=repr)
+
+
+@pytest.mark.parametrize("name", ["codes.csv", "codes.tsv", "codes.jsonl", "codes.parquet"])
+def test_labels_are_text_in_every_format(outcomes, name):
+    assert all_rows(outcomes[name]) == CODES
+
+
+@pytest.mark.parametrize(("kind", "first"), [("csv", 2), ("jsonl", 1), ("parquet", 1)])
+def test_each_row_tells_where_in_the_file_it_stands_whatever_the_shuffling(outcomes, kind, first):
+    found = outcomes[f"origin.{kind}"]
+    places = {
+        text: origin for split in found.values() for text, origin in zip(split["text"], split["origin"], strict=True)
+    }
+    assert places == {text: f"a.{kind}, row {row}" for row, (text, _) in enumerate(ROWS, start=first)}
 
 
 def test_a_quoted_text_may_hold_any_number_of_lines(outcomes):
@@ -162,7 +194,7 @@ def test_shards_are_read_in_order(outcomes):
 
 
 def test_a_source_may_call_its_label_text(outcomes):
-    assert all_rows(outcomes["pairs"]) == [("a", "b", 1), ("c", "d", 0)]
+    assert all_rows(outcomes["pairs"]) == [("a", "b", "1"), ("c", "d", "0")]
 
 
 @pytest.mark.parametrize(

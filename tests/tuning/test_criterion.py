@@ -99,6 +99,18 @@ def test_few_rows_and_rows_all_alike_have_no_interval() -> None:
     assert difference_interval(np.full(100, 2.5), np.full(100, 2.0), 0.95) is None
 
 
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_a_few_rows_that_moved_do_not_show_how_far_the_next_one_will(moved: int) -> None:
+    """Of a hundred rows: that one more in fifty will be lost is not excluded."""
+    base = np.random.default_rng(2).uniform(0.5, 1.0, 100)
+    cell = np.where(np.arange(100) < moved, 0.0, base)
+    low, high = difference_interval(cell, base, 0.95)
+    assert low < -0.02 * 0.75 - float(np.mean(base - cell)) and high >= 0
+    bound = Criterion((Bound("m", 0.01),))
+    baseline, evaluated = (Evaluated({"m": float(one.mean())}, scores={"m": one}) for one in (base, cell))
+    assert judge(bound, baseline, evaluated).state == "undecided"
+
+
 def test_without_weights_every_metric_must_hold() -> None:
     bounds = [Bound("a", 0.01), Bound("b", 0.01, greater_is_better=False)]
     baseline = {"a": 0.9, "b": 2.0}

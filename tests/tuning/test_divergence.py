@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from scipy.stats import entropy
 
 from harness.tuning.divergence import Reference
@@ -42,3 +42,38 @@ def test_several_outputs_add_up() -> None:
     apart = Reference(one).divergence(other_one) + Reference(two).divergence(other_two)
     # Each output's rows count as rows.
     assert both == pytest.approx(apart / 2)
+
+
+def test_positions_of_batches_of_other_lengths_are_held_against_each_other() -> None:
+    # Start and end of an answer: the last axis is the sequence, which dynamic padding cuts for each batch.
+    generator = np.random.default_rng(9)
+    fp32, other = ([[generator.normal(size=(4, length)) for _ in "se"] for length in (7, 12)] for _ in "ab")
+    wanted = [
+        entropy(softmax(a, 1), softmax(b, 1), axis=1)
+        for batch, found in zip(fp32, other, strict=True)
+        for a, b in zip(batch, found, strict=True)
+    ]
+    assert Reference(fp32).divergence(other) == pytest.approx(np.concatenate(wanted).mean(), rel=1e-9)
+
+
+def test_labels_that_do_not_exclude_each_other_are_choices_of_two() -> None:
+    fp32, other = _batches(10, 3), _batches(11, 3)
+    sides = [expit(np.concatenate([batch[0] for batch in side]).astype(float)) for side in (fp32, other)]
+    of_each = entropy(*(np.stack([side, 1 - side]) for side in sides), axis=0)
+    found = Reference(fp32, "labels").divergence(other)
+    assert found == pytest.approx(of_each.sum(axis=1).mean(), rel=1e-9)
+    assert found != pytest.approx(Reference(fp32).divergence(other), rel=0.05)
+
+
+def test_values_are_held_by_their_squared_error_over_the_variance() -> None:
+    fp32 = _batches(12, 5)
+    variance = np.concatenate([batch[0].ravel() for batch in fp32]).astype(float).var(ddof=1)
+    shifted = [[batch[0] + 0.5] for batch in fp32]
+    assert Reference(fp32, "values").divergence(shifted) == pytest.approx(0.25 / variance, rel=1e-6)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_one_row_is_enough(classes: int) -> None:
+    one = [[np.full((1, classes), 2.0)]]
+    assert Reference(one).divergence(one) == 0
+    assert 0 < Reference(one).divergence([[one[0][0] * np.arange(2, 2 + classes)]]) < np.inf

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from harness.stats.accuracy import paired_difference
 from harness.tuning.criterion import Bound, Criterion, judge
 from harness.tuning.paired import difference_interval, perplexity_scores
 from harness.tuning.subject import Evaluated
+from suites.evidence.metric_intervals import percentile_bootstrap
 
 
 @given(
@@ -31,7 +31,7 @@ def test_their_paired_interval_is_that_of_resampled_rows(rise):
     texts = generator.normal(3.5, 0.4, 60)
     worse = texts + generator.normal(rise, 0.03, 60)
     tokens = generator.integers(100, 128, 60).astype(float)
-    resampled = paired_difference("perplexity", worse, texts, tokens)
+    resampled = percentile_bootstrap("perplexity", worse, texts, tokens)
     low, high = difference_interval(perplexity_scores(worse, tokens), perplexity_scores(texts, tokens), 0.95)
     width = resampled.high - resampled.low
     assert (low + high) / 2 == pytest.approx(resampled.estimate)
@@ -52,3 +52,12 @@ def test_a_criterion_on_perplexity_is_judged_by_them():
         rise: judge(criterion, evaluated(texts), evaluated(texts + noise + rise)).state for rise in (0, 0.01, 0.1)
     }
     assert states == {0: "met", 0.01: "undecided", 0.1: "failed"}
+
+
+def test_one_text_that_moved_does_not_show_that_the_others_never_will():
+    generator = np.random.default_rng(5)
+    tokens, texts = np.full(60, 127.0), generator.normal(3.5, 0.4, 60)
+    moved = np.where(np.arange(60) == 7, texts + 0.2, texts)
+    low, high = difference_interval(perplexity_scores(moved, tokens), perplexity_scores(texts, tokens), 0.95)
+    # One in twenty texts that rises by 0.2 is not excluded by one in sixty.
+    assert low <= 0 and high > math.exp(3.5) * math.expm1(0.2 / 20)

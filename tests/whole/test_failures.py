@@ -26,11 +26,14 @@ import json, torch
 from pathlib import Path
 from transformers import AutoModelForSequenceClassification, BertTokenizerFast
 source, out = Path(ARGS[0]), Path(ARGS[1])
-for name, labels in (("nan", 2), ("three", 3), ("damaged", 2)):
-    network = AutoModelForSequenceClassification.from_pretrained(source, num_labels=labels)
+for name, labels in (("nan", 2), ("three", 3), ("damaged", 2), ("words", 2)):
+    names = dict(enumerate(("no", "yes", "perhaps")[:labels]))
+    network = AutoModelForSequenceClassification.from_pretrained(source, num_labels=labels, id2label=names)
     if name == "nan":
         with torch.no_grad():
             network.classifier.bias[0] = float("nan")
+    if name == "words":  # a head without names beside labels that are words: any order would be a guess
+        network.config.id2label = {0: "LABEL_0", 1: "LABEL_1"}
     network.save_pretrained(out / name)
     BertTokenizerFast.from_pretrained(source).save_pretrained(out / name)
 weights = out / "damaged" / "model.safetensors"
@@ -92,7 +95,8 @@ def test_bad_models_fail_their_own_cells_only(project, cache):
     folder = project / "models"
     run_in(environment_python("torch"), _MODELS, project / "model", folder)
     entries = "\n".join(
-        f"    - custom: {{source.path: {folder / name}, label: {name}}}" for name in ("nan", "three", "damaged", "none")
+        f"    - custom: {{source.path: {folder / name}, label: {name}}}"
+        for name in ("nan", "three", "damaged", "none", "words")
     )
     (project / "suites" / "models.yaml").write_text(
         f"""
@@ -108,6 +112,14 @@ axes:
     assert finished.returncode == 3, finished.stderr
     failures, lines = _failures(project, "models")
     kinds = {name: line["kind"] for name, line in failures.items()}
-    assert kinds == {"nan": "nan", "three": "bad_labels", "damaged": "damaged", "none": "missing_file"}
+    assert kinds == {
+        "nan": "nan",
+        "three": "bad_labels",
+        "damaged": "damaged",
+        "none": "missing_file",
+        "words": "bad_labels",
+    }
+    assert "task.labels=[no,yes] if LABEL_0 is no, LABEL_1 is yes" in failures["words"]["message"]
+    assert "problem: model custom has 2 (LABEL_0, LABEL_1), the task 2 (no, yes)" in finished.stderr
     assert "3" in failures["three"]["message"] and "yes" in failures["three"]["message"]
     assert [line["cell"].split("/")[0] for line in lines if line["type"] == "invocation"] == ["tiny"]

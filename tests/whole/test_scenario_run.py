@@ -44,8 +44,8 @@ def test_an_interrupted_run_measures_only_the_scenarios_that_it_lacks(project, c
     table = pd.read_csv(project / "results" / "tables" / f"{path.stem}.csv")
     assert table["offline_per_s"][0] == pytest.approx(offline["per_second"]) and not table["server_valid"][0]
     assert table["placement"][0].startswith(f"{placed.threads} thread")
-    # A scenario is no failure of the cell. Whether its few timed calls were steady is up to the host.
-    assert table["status"][0] in ("ok", "unstable")
+    # A scenario is no failure of the cell. Whether its few timed calls were steady and undisturbed is up to the host.
+    assert not table["status"][0].startswith(("failed", "pending", "oom", "timeout", "inaccurate"))
     # As if it had been killed while the server was measured.
     path.write_text("".join(json.dumps(line) + "\n" for line in lines[:-2]))
     finished = harness(project, cache, *_ONE_CELL)

@@ -45,7 +45,7 @@ axes:
   tuner: [none]
   host: [native]
   protocol:
-    - smoke: {blocks: 2, measure_seconds: 0.02, warmup_max_seconds: 0.05, label: tiny}
+    - smoke: {blocks: 2, measure_seconds: 0.02, warmup_max_seconds: 0.05, replacement_blocks: 0, label: tiny}
 exclude:
   - {match: {approach: fp32, backend: fx}, because: eager FP32 is the baseline}
   - {match: {approach: ptq_static, backend: eager}, because: static runs in FX graph mode}

@@ -25,7 +25,8 @@ import hashlib, io, math, shutil
 from pathlib import Path
 from types import SimpleNamespace
 import torch
-from transformers import BertConfig, BertModel, BertForSequenceClassification, BertTokenizerFast
+from transformers import (BertConfig, BertModel, BertForSequenceClassification, BertTokenizerFast, GPT2Config,
+                          GPT2ForSequenceClassification)
 from harness.errors import StageError
 from harness.plan.cell import from_dict
 from harness.plan.config import FineTuneConfig, ModelConfig
@@ -42,7 +43,7 @@ def run(name, model="encoder", fine_tuned=False, tokenised=base, **changes):
     (out / name).mkdir(parents=True)
     config = from_dict(FineTuneConfig, {**ARGS[2], **changes})
     model_config = ModelConfig(name="tiny", fine_tuned=fine_tuned)
-    cell = SimpleNamespace(task=SimpleNamespace(fine_tune=config), model=model_config)
+    cell = SimpleNamespace(task=SimpleNamespace(fine_tune=config, labels=None), model=model_config)
     spec = {"inputs": {"model": str(base / model), "tokenised": str(tokenised)}, "out": str(out / name), "threads": 2}
     try:
         told = finetune.run(spec, cell, Report(io.StringIO()))
@@ -102,6 +103,23 @@ head, swapped = (load_file(folder / "model.safetensors")["classifier.weight"].to
                  for folder in (base / "headed", out / "fine-tuned"))
 found["heads"] = [head, swapped]
 
+# A decoder without a pad token: its head refuses batches until it is told which tokens are padding.
+decoder = GPT2ForSequenceClassification(GPT2Config(
+    vocab_size=60, n_positions=16, n_embd=32, n_layer=1, n_head=2, bos_token_id=2, eos_token_id=3,
+    initializer_range=0.1, id2label={0: "no", 1: "yes"}, label2id={"no": 0, "yes": 1}))
+shutil.copytree(base / "headed", base / "decoder", ignore=shutil.ignore_patterns("config.json", "model.safetensors"))
+decoder.save_pretrained(base / "decoder")
+found["decoder"] = run("decoder", model="decoder", fine_tuned=True, tokenised=base / "padded")
+network = GPT2ForSequenceClassification.from_pretrained(out / "decoder").eval()
+padded = Rows.load(base / "padded" / "train.npz")
+
+def decoded(indices):
+    batch = padded.batch(indices)
+    with torch.no_grad():
+        return network(**{name: torch.from_numpy(batch[name]) for name in ("input_ids", "attention_mask")}).logits
+
+found["batched"] = [decoded(range(8)).tolist(), torch.cat([decoded([row]) for row in range(8)]).tolist()]
+
 found["wrong prefix"] = run("wrong prefix", frozen=["embedings"])
 found["no step"] = run("no step", epochs=0.0)
 broken = shutil.copytree(base / "encoder", base / "broken")
@@ -151,6 +169,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     numbers = dataclasses.replace(train, labels=(train.labels * 4 - 1).astype(np.float32))
     numbers.save(base / "numbers" / "train.npz")
     (base / "numbers" / "task.json").write_text(json.dumps({"kind": "regression", "labels": [], "max_length": 16}))
+    (base / "padded").mkdir()
+    dataclasses.replace(train, pad_id=3).save(base / "padded" / "train.npz")
+    facts = {"kind": "classification", "labels": ["no", "yes"], "max_length": 16, "pad_id": 3}
+    (base / "padded" / "task.json").write_text(json.dumps(facts))
     return base
 
 
@@ -222,6 +244,16 @@ def test_a_fine_tuned_model_is_not_trained_but_put_in_the_tasks_order(tuned):
     assert (tuned["fine-tuned"]["steps"], tuned["fine-tuned"]["losses"]) == (0, [])
     (yes, no), swapped = tuned["heads"]
     assert swapped == [no, yes]
+    told = {"how": "name", "labels": ["no", "yes"], "outputs": [1, 0], "output_names": ["no", "yes"]}
+    assert tuned["fine-tuned"]["label_matching"] == told
+    assert tuned["learns"]["label_matching"] is None
+
+
+@pytest.mark.backend("torch")
+def test_a_decoder_without_a_pad_token_takes_batches_and_answers_as_for_single_rows(tuned):
+    assert tuned["decoder"]["label_matching"]["how"] == "name"
+    batched, single = map(np.array, tuned["batched"])
+    assert batched == pytest.approx(single, abs=1e-5)
 
 
 @pytest.mark.backend("torch")

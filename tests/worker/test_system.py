@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
+from harness.errors import StageError
 from harness.worker import control
 from harness.worker.system import last_level_cache_bytes, resident_bytes, snapshot
 
@@ -88,6 +93,25 @@ def test_the_control_repeats_and_its_stream_is_larger_than_the_cache():
         assert control.FEWEST <= len(values["stream_ns"]) <= control.MOST
         assert min(values["gemm_ns"] + values["stream_ns"]) > 0
         assert control.LARGEST_BUFFER_BYTES * 2 >= values["stream_bytes"] > (last_level_cache_bytes() or 0)
+
+
+def test_the_controls_buffers_are_not_in_the_peak_memory_of_the_process_that_asks():
+    program = (
+        "import json; from harness.worker import control; from harness.worker.__main__ import peak_bytes\n"
+        "peaks = [peak_bytes()]\n"
+        "told = control.run(2)\npeaks.append(peak_bytes())\n"
+        "control.measured(2)\npeaks.append(peak_bytes())\n"
+        "print(json.dumps([peaks, told['stream_bytes']]))"
+    )
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    (before, after, within), stream_bytes = json.loads(printed)
+    assert after - before < 10 * 2**20
+    assert within - after > 0.9 * stream_bytes  # what it would have been
+
+
+def test_a_control_that_fails_is_an_error_with_its_last_line():
+    with pytest.raises(StageError, match=r"the control's process ended with 1: ValueError: .*must be larger than 0"):
+        control.run(0)
 
 
 def test_the_stream_copies_every_byte(monkeypatch):

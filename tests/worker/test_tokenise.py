@@ -14,7 +14,7 @@ import pytest
 
 from harness.errors import StageError
 from harness.plan.config import SplitConfig, TaskConfig
-from harness.worker.rows import Rows
+from harness.worker.rows import Rows, origin
 from harness.worker.tokenise import CHUNK_ROWS, facts, reader
 from tests.backend_env import environment_python, run_in
 
@@ -30,25 +30,36 @@ from pathlib import Path
 from types import SimpleNamespace
 import datasets
 from transformers import BertTokenizerFast
+from harness.errors import StageError
 from harness.models.base import load_tokenizer
 from harness.plan.cell import from_dict
 from harness.plan.config import ModelConfig, TaskConfig
 from harness.worker import tokenise
 from harness.worker.channel import Report
 
+CONFIGS = {
+    "few": {"max_position_embeddings": 4},
+    "roberta": {"model_type": "roberta", "max_position_embeddings": 6, "pad_token_id": 1},
+    "ended": {"pads": False, "eos_token_id": 3},
+    "endless": {"pads": False},
+}
 base, out, cases, vocabularies = Path(ARGS[0]), Path(ARGS[1]), ARGS[2], ARGS[3]
 for name, (words, length) in vocabularies.items():
     folder = out / "models" / name
     folder.mkdir(parents=True)
     (folder / "vocab.txt").write_text("\\n".join(words))
-    BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=length).save_pretrained(folder)
-    (folder / "config.json").write_text('{"model_type": "bert"}')
+    padding = {} if CONFIGS.get(name, {}).get("pads", True) else {"pad_token": None}
+    BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=length, **padding).save_pretrained(folder)
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert", **CONFIGS.get(name, {})}))
 found = {}
 for name, (data, model, task) in cases.items():
     (out / name).mkdir()
     spec = {"inputs": {"task": str(base / data), "model": str(out / "models" / model)}, "out": str(out / name)}
     cell = SimpleNamespace(task=from_dict(TaskConfig, task), model=ModelConfig(name="tiny"))
-    found[name] = tokenise.run(spec, cell, Report(io.StringIO()))
+    try:
+        found[name] = tokenise.run(spec, cell, Report(io.StringIO()))
+    except StageError as error:
+        found[name] = {"kind": error.kind, "message": error.message}
 kept = datasets.load_from_disk(str(out / "plain" / tokenise.DATASET_FOLDER))
 found["kept"] = {split: [list(rows["text"]), list(rows["label"])] for split, rows in kept.items()}
 tokenizer = load_tokenizer(out / "models" / "words", ModelConfig(name="tiny"))
@@ -98,11 +109,16 @@ def run(base: Path, out: Path, names: tuple[str, ...]) -> dict[str, Any]:
         "other order": ("plain", "words", task(labels=("yes", "no"))),
         "other words": ("plain", "more", task()),
         "short model": ("plain", "short", task()),
+        "few positions": ("plain", "few", task()),
+        "RoBERTa's positions": ("plain", "roberta", task()),
+        "no pad token": ("plain", "ended", task()),
+        "nothing to pad with": ("plain", "endless", task()),
         "pairs": ("pairs", "words", task(text_pair="other")),
         "many": ("many", "words", task(max_length=16)),
         "numbers": ("numbers", "words", task(kind="regression")),
     }
     vocabularies = {"words": (WORDS, 32), "more": ((*WORDS, "odd"), 32), "short": (WORDS, 4)}
+    vocabularies |= dict.fromkeys(("few", "roberta", "ended", "endless"), (WORDS, 32))
     chosen = {name: cases[name] for name in names or cases}
     return run_in(environment_python("torch"), _STAGE, base, out, chosen, vocabularies)
 
@@ -128,7 +144,10 @@ def test_tokens_are_those_of_the_vocabulary_cut_to_the_tasks_length(done):
     assert rows.labels.tolist() == [1, 0, 1, 0]
     assert rows.pad_id == PAD
     assert done[1]["plain"]["labels"] == ["no", "yes"]
-    assert facts(done[0] / "plain") == {"kind": "classification", "labels": ["no", "yes"], "max_length": 6}
+    assert facts(done[0] / "plain") == {
+        **{"kind": "classification", "labels": ["no", "yes"]},
+        **{"max_length": 6, "positions": None, "pad_id": PAD},
+    }
 
 
 def test_the_evaluation_rows_are_those_of_the_result(done):
@@ -137,6 +156,37 @@ def test_the_evaluation_rows_are_those_of_the_result(done):
     assert dict(zip(map(tuple, ids(rows)), rows.labels.tolist(), strict=True)) == expected
     assert done[1]["plain"]["references"] == rows.labels.tolist()
     assert done[1]["plain"]["rows"] == {"train": 4, "evaluation": 2}
+
+
+def test_what_is_cut_off_is_counted(done):
+    # [CLS] and [SEP] stand around each text; one of nine tokens is cut to six.
+    assert done[1]["plain"]["truncation"] == {
+        "train": {"texts": 1, "tokens": 5 + 5 + 5 + 9, "tokens_lost": 3},
+        "evaluation": {"texts": 0, "tokens": 6 + 4, "tokens_lost": 0},
+    }
+    assert done[1]["pairs"]["truncation"]["train"] == {"texts": 0, "tokens": 6 + 5, "tokens_lost": 0}
+
+
+def test_rows_are_called_by_their_place_in_the_users_file(done):
+    # The first after the header is the longer one, wherever the shuffling has put it.
+    lengths = Rows.load(done[0] / "plain" / "evaluation.npz").lengths.tolist()
+    place = lengths.index(6)
+    assert origin(done[0] / "plain", place) == f"evaluation row {place} (test.csv, row 2)"
+    assert origin(done[0] / "plain", 1 - place) == f"evaluation row {1 - place} (test.csv, row 3)"
+    assert origin(done[0], 7) == "evaluation row 7"
+
+
+def test_positions_of_the_model_bound_the_rows(done):
+    for name, there in (("few positions", 4), ("RoBERTa's positions", 4)):
+        assert (done[1][name]["positions"], done[1][name]["max_length"]) == (there, there)
+        assert max(Rows.load(done[0] / name / "train.npz").lengths) == there
+        assert facts(done[0] / name)["positions"] == there
+
+
+def test_a_tokenizer_without_a_pad_token_takes_the_end_of_text(done):
+    assert done[1]["no pad token"]["pad_id"] == Rows.load(done[0] / "no pad token" / "train.npz").pad_id == SEP
+    failed = done[1]["nothing to pad with"]
+    assert failed["kind"] == "bad_config" and "want pad_token in tokenizer_config.json" in failed["message"]
 
 
 def test_a_models_own_limit_is_not_passed(done):

@@ -19,6 +19,7 @@ import torch
 from harness.backends.base import backend_class
 from harness.errors import StageError
 from harness.plan.config import TunerConfig
+from harness.tuning import held_out
 from harness.worker import evaluate, tune
 from harness.worker.channel import Report
 from tests.backends import torch_tiny as tiny
@@ -85,6 +86,8 @@ found = {
     "no time": tuned("no time", "basic", hard, timeout=1e-6),
     "refused": tuned("refused", "sensitivity", tiny.make_cell("eager", "none")),
 }
+held_out.LEAST_ROWS = 100
+found["held out"] = tuned("held out", "sensitivity", tiny.make_cell("eager", "dynamic"), criterion=0.5)
 print(json.dumps(found))
 """
 
@@ -136,6 +139,16 @@ def test_a_tuning_that_has_its_history_evaluates_nothing_again(found):
         trial["recipe_digest"] for trial in found["sensitivity"]["told"]
     ]
     assert again["quantized"] == found["sensitivity"]["quantized"]
+
+
+@pytest.mark.backend("torch")
+def test_where_there_are_enough_rows_the_tuner_sees_half_of_them(found):
+    result = found["held out"]["result"]
+    seen = result["tuned"]["seen"]
+    assert len(set(seen)) == result["tuned"]["rows"] == ROWS // 2
+    # A trial ends as soon as it cannot keep the criterion any more.
+    assert all(trial["rows"] <= ROWS // 2 for trial in result["trials"])
+    assert (found["dynamic"]["result"]["tuned"]["rows"], found["dynamic"]["result"]["tuned"]["seen"]) == (ROWS, None)
 
 
 @pytest.mark.backend("torch")

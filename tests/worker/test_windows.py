@@ -87,6 +87,7 @@ def test_a_row_counts_the_tokens_that_are_predicted(made):
         "kind": "language_modelling",
         "labels": [],
         "max_length": 3,
+        "positions": 256,
     }
 
 

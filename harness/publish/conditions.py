@@ -1,0 +1,103 @@
+"""Under which conditions rows were measured: threads, cores, how threads wait, pages, in turns or alone.
+
+Rows under different conditions are not comparable as they stand: on two cores of a Zen 5, INT8 in FX took 12 ms with
+threads that sleep between ops and 4.8 ms with threads that spin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.execute.topology import in_short
+from harness.publish.numbers import is_known
+from harness.publish.recorded import Planned, Recorded
+from harness.words import counted
+
+Record = Mapping[str, Any]
+
+#: As :data:`harness.publish.rows.COLUMNS`. `timed_with` is how many processes were timed in turns, 1 for one alone.
+COLUMNS: dict[str, str] = {
+    "threads": "Int64",
+    "cores": "string",
+    "wait_policy": "string",
+    "huge_pages": "boolean",
+    "timed_with": "string",
+}
+
+#: What a person calls the columns, in a sentence.
+_WORDS = {"threads": "threads", "cores": "CPUs", "wait_policy": "OMP_WAIT_POLICY", "huge_pages": "huge pages"}
+
+
+def columns(invocations: Sequence[Record], protocol: Record) -> dict[str, Any]:
+    """Return what a row has of :data:`COLUMNS`; nothing where nothing was measured.
+
+    A cell whose invocations differ in threads, in a run of before such were refused, has no number of them.
+    """
+    if not invocations:
+        return {}
+    threads = {one["threads"] for one in invocations}
+    cores = dict.fromkeys(in_short(sorted(one["cores"])) for one in invocations)
+    beside = sorted({_timed_with(one) for one in invocations})
+    return {
+        "threads": threads.pop() if len(threads) == 1 else None,
+        "cores": " or ".join(cores),
+        "wait_policy": protocol["omp_wait_policy"],
+        "huge_pages": bool(protocol.get("huge_pages", False)),
+        "timed_with": " or ".join(map(str, beside)),
+    }
+
+
+def mixed(invocations: Iterable[Record]) -> list[str]:
+    """Return a note on a cell whose invocations did not all have the same cores; none where they had."""
+    found = dict.fromkeys(
+        f"{counted(one['threads'], 'thread')} on CPU {in_short(sorted(one['cores']))}" for one in invocations
+    )
+    return [f"its figures are mixed of {' and '.join(found)}"] if len(found) > 1 else []
+
+
+def line(run: Recorded, cells: Iterable[Planned]) -> str:
+    """Return one line on the conditions of a run, each combination once; nothing where nothing was measured."""
+    found: dict[str, None] = {}
+    for cell in cells:
+        row = columns([*run.invocations[cell.digest].values()], cell.configs["protocol"])
+        if row:
+            found[_in_words(row)] = None
+    return "; or ".join(found)
+
+
+def differences(one: Sequence[Record], other: Sequence[Record]) -> Iterator[str]:
+    """Yield what differs between the conditions of the cells that two runs have in common.
+
+    Parameters
+    ----------
+    one, other : for each cell in common its :func:`columns` in the one run, and in the other.
+    """
+    for name, word in _WORDS.items():
+        pairs = [(a[name], b[name]) for a, b in zip(one, other, strict=True) if name in a and name in b]
+        changed = dict.fromkeys(f"{_shown(a)} -> {_shown(b)}" for a, b in pairs if a != b)
+        if changed:
+            yield f"conditions: {word} {', '.join(changed)}; the sides' times differ by that too"
+
+
+def _in_words(row: Record) -> str:
+    threads = counted(int(row["threads"]), "thread") if is_known(row["threads"]) else "several numbers of threads"
+    waits = {
+        "PASSIVE": "that sleep while they wait (OMP_WAIT_POLICY=PASSIVE)",
+        "ACTIVE": "that spin while they wait (OMP_WAIT_POLICY=ACTIVE)",
+    }.get(row["wait_policy"], "that wait as the runtime does by default (no OMP_WAIT_POLICY)")
+    pages = "huge pages" if row["huge_pages"] else "small pages"
+    beside = "timed alone" if row["timed_with"] == "1" else f"timed in turns of {row['timed_with']}"
+    return f"{threads} on CPU {row['cores']} {waits}, {pages}, {beside}"
+
+
+def _timed_with(invocation: Record) -> int:
+    """Return how many processes were timed in turns with one; the sides of a comparison name no ring, and are two."""
+    ring = invocation.get("ring")
+    if ring is not None:
+        return len(ring)
+    return 2 if any("turns" in series for series in invocation["series"]) else 1
+
+
+def _shown(value: Any) -> str:
+    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
