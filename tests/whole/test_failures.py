@@ -16,7 +16,8 @@ _AXES = """
   tuner: none
   host: native
   protocol:
-    - smoke: {blocks: 1, limit_evaluation: null, measure_seconds: 0.02, warmup_max_seconds: 0.05, label: tiny}
+    - smoke: {blocks: 1, limit_evaluation: null, measure_seconds: 0.02, warmup_max_seconds: 0.05,
+              replacement_blocks: 0, label: tiny}
 """
 
 _WORDS = "split.train: train, split.evaluation: test, max_length: 16, fine_tune.epochs: 1, fine_tune.frozen: []"
