@@ -30,6 +30,8 @@ Fields = Mapping[str, Sequence[Any]]
 def options(catalogue: Catalogue, axis: str, name: str, fields: Fields, label: str | None = None) -> list[Option]:
     """Return one option of `axis` for each combination of the values in `fields`.
 
+    `label` stands in the place of its name and of all fields but those that have several values, which tell them apart.
+
     Raises
     ------
     UserError : an unknown option or field, a value of the wrong type or outside its domain, a missing field.
@@ -39,8 +41,9 @@ def options(catalogue: Catalogue, axis: str, name: str, fields: Fields, label: s
     for values in itertools.product(*fields.values()):
         chosen = dict(zip(fields, values, strict=True))
         config = _typed(AXES[axis], plain, axis, name, chosen)
-        brackets = ",".join(f"{field}={_short(value)}" for field, value in chosen.items())
-        text = label or (f"{name}[{brackets}]" if brackets else name)
+        told = [field for field in chosen if label is None or len(fields[field]) > 1]
+        brackets = ",".join(f"{field}={_short(chosen[field])}" for field in told)
+        text = (label or name) + (f"[{brackets}]" if brackets else "")
         built.append(Option(axis=axis, label=text, config=config, digest=digest([axis, config])))
     return built
 

