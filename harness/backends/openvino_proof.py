@@ -69,22 +69,38 @@ def prove(
             precision = "int8"
         kinds[precision] += 1
         kernels[f"{layer} {kernel}"] += 1
-        names = {name.split(_DEQUANTIZED)[0] for name in origins.split(",")}
-        made = [work.pop(name) for name in names if name in work]
+        made = _taken(work, {name.split(_DEQUANTIZED)[0] for name in origins.split(",")}, layer)
         if made:
             tally.add(precision, None if None in made else sum(made))
         else:
             nameless.append(precision)
     # A product that has lost its name is one of those that no node names; which, is only plain where they are alike.
-    alike = len(set(nameless)) == 1 and len(nameless) == len(work) and None not in work.values()
+    left = [part for parts in work.values() for part in parts]
+    alike = len(set(nameless)) == 1 and len(nameless) == len(left) and None not in left
     for precision in nameless[: 1 if alike else None]:
-        tally.add(precision, sum(work.values()) if alike else None)
+        tally.add(precision, sum(left) if alike else None)
     counts = (kinds["int8"], kinds["bf16"], kinds["fp32"])
     return ExecutedPrecision(*counts, source, dict(sorted(kernels.items())), tally.int8, tally.total)
 
 
-def _work(file: Path, inputs: Mapping[str, np.ndarray]) -> dict[str, int | None]:
+def _taken(work: dict[str, list[int | None]], names: set[str], layer: str) -> list[int | None]:
+    """Take what the products of these names multiply out of `work`, and return it.
+
+    Where the runtime has made two products of one attention, only one of them keeps its name.
+    """
+    made: list[int | None] = []
+    for name in names & work.keys():
+        parts = work[name]
+        made += [parts.pop()] if layer == "MatMul" else parts
+        if layer != "MatMul" or not parts:
+            del work[name]
+    return made
+
+
+def _work(file: Path, inputs: Mapping[str, np.ndarray]) -> dict[str, list[int | None]]:
     """Return the multiplications of each product of the network as it was read, by name, for inputs of these shapes.
+
+    An attention has two: of its queries and keys, and of their scores and the values.
 
     The runtime model has no sizes where any are taken, but each of its nodes names those that it was made from.
     """
@@ -92,18 +108,18 @@ def _work(file: Path, inputs: Mapping[str, np.ndarray]) -> dict[str, int | None]
 
     model = import_openvino().Core().read_model(file)
     model.reshape({name: list(array.shape) for name, array in inputs.items()})
-    found: dict[str, int | None] = {}
+    found: dict[str, list[int | None]] = {}
     for node in model.get_ordered_ops():
         kind = node.get_type_name()
         if kind == "MatMul":
             left, facts = list(node.input(0).get_shape()), node.get_attributes()
             result = list(node.output(0).get_shape())
-            found[node.get_friendly_name()] = None if facts.get("transpose_a") else of_product(left, result)
+            found[node.get_friendly_name()] = [None if facts.get("transpose_a") else of_product(left, result)]
         elif kind == "ScaledDotProductAttention":
             query, key = (list(node.input(place).get_shape()) for place in (0, 1))
             scores = of_product(query, [*query[:-1], key[-2]])
             values = of_product([*query[:-1], key[-2]], list(node.output(0).get_shape()))
-            found[node.get_friendly_name()] = None if None in (scores, values) else scores + values
+            found[node.get_friendly_name()] = [scores, values]
     return found
 
 
