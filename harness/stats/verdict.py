@@ -86,7 +86,7 @@ def cell_status(
         where = f"{disturbed} of {invocations} blocks"
         return Status("disturbed", f"the host was slow or busy with something else in {where}")
     drifting = {
-        role: f"{role}: no steady state in {flat.count(False)} of {len(flat)} invocations"
+        role: f"{role}: no steady state shown in {flat.count(False)} of {len(flat)} invocations"
         for role, flat in steady.items()
         if 2 * flat.count(False) > len(flat)
     }

@@ -121,7 +121,7 @@ def _run(spec: dict[str, Any], cell: Cell, report: Report, counters: Counters) -
             count = REAL_BATCHES if cell.protocol.lengths == "real" else BATCHES
             batches = choose(rows, batch_size, length, spec["seed"], spec["options"]["block"], count)
             inputs = [backend.inputs(batch) for batch in batches]
-            timing = _series(backend, inputs, cell, f"{role} at batch {batch_size}", turns, spec["options"], counters)
+            timing = _series(backend, inputs, cell, role, turns, spec["options"], counters)
             shape = {"sequence_length": length, **tokens(batches, cell.protocol)}
             series.append({"role": role, "batch_size": batch_size, **shape, **timing})
         if turns is not None:
@@ -217,7 +217,7 @@ def _series(
     backend: Backend,
     inputs: list[Any],
     cell: Cell,
-    name: str,
+    role: str,
     turns: Turns | None,
     options: Mapping[str, Any],
     counters: Counters,
@@ -233,7 +233,8 @@ def _series(
             first = take(whole, SLOW_FACTOR * protocol.warmup_max_seconds) if whole > 1 else []
             # By the round before, which may have been cut short.
             expected = first if len(first) == whole > 1 else ()
-            warm = steady.warm_up(take, protocol.warmup_window, protocol.warmup_max_seconds, expected)
+            patience = steady.PATIENCE if role == "latency" else steady.SHORT_PATIENCE
+            warm = steady.warm_up(take, protocol.warmup_window, protocol.warmup_max_seconds, expected, patience)
         if turns is None:
             found, output = _alone(backend, inputs, protocol, whole, counting)
         else:
@@ -241,7 +242,8 @@ def _series(
             count = turns.agree(_turn_count(protocol, whole, options["turns"], pass_ns))
             found, output = _in_turns(backend, inputs, protocol, whole, turns, count, counting)
     if not np.isfinite(backend.logits(output)).all():
-        raise StageError("nan", f"{name}: logits are not finite")
+        batch_size = getattr(protocol, f"{role}_batch_size")
+        raise StageError("nan", f"{role} at batch {batch_size}: logits are not finite")
     discarded = [*first, *warm.samples_ns, *found.pop("discarded_ns", [])]
     return {"steady": warm.steady, "warmup_ns": discarded, "counters": counted, **found}
 

@@ -14,8 +14,8 @@ An iteration that is off the median by more than 20 % and 3.5 robust standard de
 spike is no trend.
 
 When the time is up before, a series of slow iterations goes on until it is flat, or has :data:`ENOUGH` iterations or
-has taken :data:`PATIENCE` times as long: six iterations can tell a ramp from noise of 2 %, but not from noise of 10 %.
-A series that is not flat then is not steady.
+has taken `patience` times as long: six iterations can tell a ramp from noise of 2 %, but not from noise of 10 %.
+A series that is not flat then is not shown to be steady.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ _LONGER = 1.25
 #: Iterations by which a ramp of 20 % can be told from noise of 10 %, and how many times the cap they may take.
 ENOUGH, PATIENCE = 64, 25
 
+#: The same of a series that no cell is ranked by: large batches would take most of a run's time.
+SHORT_PATIENCE = 4
+
 #: The shortest window that has a median worth the name; a warm-up is never shorter than two of them.
 SHORTEST_WINDOW = 3
 
@@ -51,7 +54,11 @@ class WarmUp:
 
 
 def warm_up(
-    take: Callable[[int, float], Sequence[int]], window: int, max_seconds: float, expected: Sequence[int] = ()
+    take: Callable[[int, float], Sequence[int]],
+    window: int,
+    max_seconds: float,
+    expected: Sequence[int] = (),
+    patience: float = PATIENCE,
 ) -> WarmUp:
     """Iterate until the series is flat, or its iterations have taken `max_seconds`; a short one may go on for longer.
 
@@ -62,6 +69,7 @@ def warm_up(
     max_seconds : the cap, of a series that has :data:`ENOUGH` iterations by then.
     expected : nanoseconds of the round of batches before, where batches are of unlike lengths: what is looked at is how
         much longer each iteration takes than its batch did then.
+    patience : how many times `max_seconds` a series of less than :data:`ENOUGH` iterations may take.
     """
     samples: list[int] = []
 
@@ -81,7 +89,7 @@ def warm_up(
     while len(samples) < 2 * SHORTEST_WINDOW:
         samples.extend(take(1, 0.0))
     while not (steady := flat()) and len(samples) < ENOUGH:
-        left = PATIENCE * max_seconds - sum(samples) / 1e9
+        left = patience * max_seconds - sum(samples) / 1e9
         if left <= 0:
             break
         samples.extend(take(max(window, math.ceil((_LONGER - 1) * len(samples))), left))

@@ -24,12 +24,12 @@ def row(latency: list[int] | None, role: str = "latency") -> dict:
 
 def test_latency_that_rises_from_begin_to_end_makes_the_row_unstable():
     found = row(None)
-    assert (found["status"], found["reason"]) == ("unstable", "latency: no steady state in 4 of 4 invocations")
+    assert (found["status"], found["reason"]) == ("unstable", "latency: no steady state shown in 4 of 4 invocations")
 
 
 def test_throughput_without_a_steady_state_leaves_the_row_ok_and_is_said():
     found = row(None, "throughput")
-    assert (found["status"], found["reason"]) == ("ok", "throughput: no steady state in 4 of 4 invocations")
+    assert (found["status"], found["reason"]) == ("ok", "throughput: no steady state shown in 4 of 4 invocations")
 
 
 def test_timed_series_that_do_not_drift_are_steady_though_a_short_warm_up_could_not_show_it():
