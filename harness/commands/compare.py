@@ -23,6 +23,7 @@ from harness.plan.matrix import Plan, make_plan
 from harness.publish import compare_tables
 from harness.publish.compare import Comparison, comparison
 from harness.publish.compare_records import read
+from harness.publish.gates import UNDECIDED
 from harness.publish.live import view_for
 from harness.results import aa, store
 from harness.stats.changes import Rule
@@ -53,7 +54,10 @@ def add_measuring_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare; 1 when something got slower or less accurate, 3 when a cell failed, else 0."""
+    """Compare; 3 when a cell failed, 1 when something got slower or less accurate.
+
+    4 when something could not be compared at all, because a side has not measured it or under other conditions; else 0.
+    """
     require_sound(arguments)
     parts = [sides.parse(text) for text in (arguments.a, arguments.b)]
     root = arguments.results
@@ -64,9 +68,11 @@ def run(arguments: argparse.Namespace) -> int:
         runs, counts = measure(arguments, parts, catalogue(arguments.project))
     compared = comparison(read(runs[0]), read(runs[1]), root, rule_of(root, runs[0], arguments.margin))
     publish(compared, root, Console())
-    if any(one.failed_cells or one.failed_invocations for one in counts):
+    if compared.has_failed or any(one.failed_cells or one.failed_invocations for one in counts):
         return 3
-    return 1 if compared.is_regression else 0
+    if compared.is_regression:
+        return 1
+    return UNDECIDED if compared.is_open else 0
 
 
 def require_sound(arguments: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.publish import pytest_benchmark
-from harness.results import store
+from harness.results import cells, store
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -21,11 +21,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the file."""
+    """Write the file; 3 when cells are left out of it because they have failed."""
     records = store.read_run(store.find_run(arguments.results, arguments.run))
     host = store.read_host(arguments.results, records[0]["host"])
-    content = pytest_benchmark.document(records, host, arguments.cell)
+    table = pytest_benchmark.rows_of(records, host)
+    content = pytest_benchmark.document(records, host, arguments.cell, table)
     pytest_benchmark.write(content, arguments.output)
     count = len(content["benchmarks"])
     Console().print(Text(f"written: {arguments.output} ({count} benchmarks)", style="dim"), soft_wrap=True)
-    return 0
+    meant = records[0]["cells"] if arguments.cell is None else cells.some(records[0], arguments.cell)
+    keys = {entry["key"] for entry in meant}
+    failed = {key: why for key, why in pytest_benchmark.left_out(table).items() if key in keys}
+    for key, why in failed.items():
+        Console(stderr=True).print(Text(f"left out: {key}: {why}", style="red"), soft_wrap=True)
+    return 3 if failed else 0

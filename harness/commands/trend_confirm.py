@@ -25,6 +25,7 @@ from harness.publish import trend
 from harness.publish.compare import Comparison, comparison
 from harness.publish.compare_records import read
 from harness.publish.live import view_for
+from harness.publish.numbers import is_known
 from harness.publish.trend import CANDIDATE, LATENCY, Candidate, Trend
 from harness.publish.trend_changes import HARNESS
 from harness.results import confirmations, store
@@ -121,7 +122,8 @@ def answered(one: Trend, compared: Comparison, before: str, after: str) -> Confi
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     about = {"time": now, "cell": one.history.key, "metric": role, "before": before, "after": after, "runs": runs}
     if row is None or not row[f"{role}_ratio"] > 0:
-        because = "the cell was not measured on both sides"
+        told = None if row is None else row[f"{role}_reason"]
+        because = told if is_known(told) else "the cell was not measured on both sides"
         return Confirmation(**about, pairs=0, verdict="inconclusive", because=because, ratio=None, low=None, high=None)
     # A comparison tells ratios of speeds, the second side's over the first's; of times they are upside down.
     ends = [row[f"{role}_{name}"] for name in ("ratio_low", "ratio", "ratio_high")]

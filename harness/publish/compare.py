@@ -1,32 +1,38 @@
 """From the records of two runs to one row a cell: is the second faster, slower, better or worse than the first?
 
-Runs of one host that were measured in turns are compared pair by pair; others of one host only with the caution that
-their drift asks for; runs of two hosts only as ratios of speed-ups over the baseline, and as accuracies.
+Runs of one host that were measured in turns are compared pair by pair; all others by the ratio of their speed-ups over
+the baseline, each paired within its own run, and by their accuracies.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy import stats
 
 from harness.errors import UserError
 from harness.plan.config import AXES
-from harness.publish import conditions
+from harness.publish import compare_conditions
 from harness.publish import rows as run_rows
-from harness.publish.compare_records import Cell, Run, matched, mode_of, references_of, subject_of
+from harness.publish.compare_apart import speeds
+from harness.publish.compare_columns import ROLES, level_columns, refused, speed_columns
+from harness.publish.compare_records import (
+    Cell,
+    Run,
+    failed_or_missing,
+    matched,
+    mode_of,
+    references_of,
+    subject_of,
+)
 from harness.stats import accuracy as accuracies
 from harness.stats import accuracy_changes, changes
-from harness.stats.changes import Change, Rule
-from harness.stats.estimate import Interval, Ratio, over_invocations, with_ends
-from harness.stats.pairs import levels, paired_levels
-
-ROLES = ("latency", "throughput")
+from harness.stats.changes import Rule
+from harness.stats.estimate import Interval
+from harness.stats.pairs import paired_levels
 
 _SPEED = ("ratio", "ratio_low", "ratio_high", "p")
 
@@ -44,12 +50,15 @@ COLUMNS: dict[str, str] = {
             **dict.fromkeys((f"{role}_verdict", f"{role}_reason"), "string"),
         }.items()
     },
-    **dict.fromkeys(("a_speedup", "b_speedup"), "Float64"),
+    **dict.fromkeys(("a_speedup", "b_speedup", "a_throughput_speedup", "b_throughput_speedup"), "Float64"),
     "metric": "string",
     **dict.fromkeys(("a_value", "b_value", "difference", "difference_low", "difference_high"), "Float64"),
     **dict.fromkeys(("broken", "fixed"), "Int64"),
     "accuracy_p": "Float64",
-    **dict.fromkeys(("accuracy_verdict", "accuracy_reason", "a_failed", "b_failed", "a_run", "b_run"), "string"),
+    **dict.fromkeys(
+        ("accuracy_verdict", "accuracy_reason", "a_failed", "b_failed", "a_missing", "b_missing", "a_run", "b_run"),
+        "string",
+    ),
 }
 
 
@@ -72,20 +81,29 @@ class Comparison:
     def conditions(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Under which conditions the cells in common were measured, in either run."""
         cells, _ = matched(*self.runs)
-        first, second = (
-            [
-                conditions.columns([*run.invocations[cell.digests[side]].values()], cell.protocols[side])
-                for cell in cells
-            ]
-            for side, run in enumerate(self.runs)
+        one, other = (
+            [compare_conditions.facts(cell, run, side) for cell in cells] for side, run in enumerate(self.runs)
         )
-        return first, second
+        return one, other
 
     @property
     def is_regression(self) -> bool:
-        """Whether some cell got slower on one host, or less accurate on any."""
-        slower = self.mode != "hosts" and any((self.rows[f"{role}_verdict"] == "slower").any() for role in ROLES)
+        """Whether some cell got slower, on two hosts in comparison with its baseline, or less accurate."""
+        slower = any((self.rows[f"{role}_verdict"] == "slower").any() for role in ROLES)
         return bool(slower or (self.rows["accuracy_verdict"] == "worse").any())
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether some cell has failed on either side."""
+        return bool(self.rows[["a_failed", "b_failed"]].notna().any(axis=None))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something could not be compared at all: not measured on a side, or under other conditions."""
+        reasons = (reason for role in ROLES for reason in self.rows[f"{role}_reason"].dropna())
+        is_missing = bool(self.rows[["a_missing", "b_missing"]].notna().any(axis=None))
+        other_rows = bool(self.rows["accuracy_reason"].notna().any())
+        return is_missing or other_rows or any(reason.startswith(compare_conditions.INCOMPARABLE) for reason in reasons)
 
 
 def comparison(one: Run, other: Run, root: Path, rule: Rule) -> Comparison:
@@ -107,83 +125,46 @@ def comparison(one: Run, other: Run, root: Path, rule: Rule) -> Comparison:
     runs = (one, other)
     found = [_facts(cell, runs) for cell in cells]
     pairs: dict[tuple[str, str], tuple[list[float], list[float]]] = {}
-    if mode == "hosts":
-        for row, change in zip(found, _across_hosts(cells, runs, rule), strict=True):
-            row |= change
+    if mode == "interleaved":
+        pairs = _in_turns(found, cells, runs, rule, root)
     else:
-        subjects = [
-            (row, cell, role, subject_of(cell, runs, role, root, mode))
-            for row, cell in zip(found, cells, strict=True)
-            for role in ROLES
-        ]
-        subjects = [one for one in subjects if one[3] is not None]
-        judge = changes.paired_changes if mode == "interleaved" else changes.unpaired_changes
-        judged = judge([subject for *_, subject in subjects], rule)
-        for (row, cell, role, subject), change in zip(subjects, judged, strict=True):
-            row |= {**_levels(role, subject, change, rule.confidence), **_speed_columns(role, change)}
-            row[f"{role}_batch"] = cell.configs["protocol"][f"{role}_batch_size"]
-            if mode == "interleaved":
-                sides = ([side[pair] for pair in change.counted] for side in (subject.one, subject.other))
-                pairs[cell.key, role] = paired_levels(*sides)
+        for row, columns in zip(found, speeds(cells, runs, rule, root, mode), strict=True):
+            row |= columns
     for row, columns in zip(found, _accuracies(cells, runs, rule), strict=True):
         row |= columns
     return Comparison(mode, runs, rule, run_rows.as_frame(found, COLUMNS), pairs, unmatched)
 
 
+def _in_turns(
+    found: Sequence[dict[str, Any]], cells: Sequence[Cell], runs: Sequence[Run], rule: Rule, root: Path
+) -> dict[tuple[str, str], tuple[list[float], list[float]]]:
+    """Put the speeds of runs that were measured in turns into their rows, and return the pairs that count."""
+    pairs = {}
+    subjects = []
+    for row, cell in zip(found, cells, strict=True):
+        for role in ROLES:
+            because = compare_conditions.obstacle(cell, runs, role, "interleaved")
+            if because:
+                row |= refused(role, because)
+                continue
+            subject = subject_of(cell, runs, role, root, "interleaved")
+            if subject is not None:
+                subjects.append((row, cell, role, subject))
+    judged = changes.paired_changes([subject for *_, subject in subjects], rule)
+    for (row, cell, role, subject), change in zip(subjects, judged, strict=True):
+        row |= level_columns(role, subject, rule.confidence, change.counted) | speed_columns(role, change)
+        row[f"{role}_batch"] = cell.configs["protocol"][f"{role}_batch_size"]
+        sides = ([side[pair] for pair in change.counted] for side in (subject.one, subject.other))
+        pairs[cell.key, role] = paired_levels(*sides)
+    return pairs
+
+
 def _facts(cell: Cell, runs: Sequence[Run]) -> dict[str, Any]:
     row: dict[str, Any] = {**dict(zip(AXES, cell.labels, strict=True)), "cell_key": cell.key}
-    for side, run, digest in zip("ab", runs, cell.digests, strict=True):
+    for side, run, digest, configs in zip("ab", runs, cell.digests, cell.both, strict=True):
         row[f"{side}_run"] = run.name
-        row[f"{side}_failed"] = next(iter(run.failures[digest]), None)
+        row[f"{side}_failed"], row[f"{side}_missing"] = failed_or_missing(run, digest, configs)
     return row
-
-
-def _levels(role: str, subject: changes.Subject, change: Change, confidence: float) -> dict[str, float | None]:
-    """Return each side's level in milliseconds a forward pass, such that their ratio is the one that is printed.
-
-    a's is over its invocations that count, and b's those with the ratios to them; without a ratio both are their own.
-    """
-    one, other = ({pair: side[pair] for pair in (change.counted or side)} for side in (subject.one, subject.other))
-    if change.counted:
-        other = {pair: replace(other[pair], level_ns=level) for pair, level in levels(one, other).items()}
-    row: dict[str, float | None] = {}
-    for name, side in (("a", one), ("b", other)):
-        level = over_invocations([invocation.level_ns for invocation in side.values()], confidence)
-        row |= {} if level is None else with_ends(f"{name}_{role}_ms", level, 1e-6)
-    return row
-
-
-def _speed_columns(role: str, change: Change) -> dict[str, Any]:
-    columns = {f"{role}_verdict": change.verdict, f"{role}_reason": change.because or None}
-    columns |= {f"{role}_p": change.p, f"{role}_left_out": change.left_out}
-    if change.ratio is not None:
-        columns |= {f"{role}_ratio": change.ratio.estimate, f"{role}_pairs": change.ratio.pairs}
-        columns |= {f"{role}_ratio_low": change.ratio.low, f"{role}_ratio_high": change.ratio.high}
-    return columns
-
-
-def _across_hosts(cells: Sequence[Cell], runs: Sequence[Run], rule: Rule) -> list[dict[str, Any]]:
-    """Return the ratio of both hosts' speed-ups over their own baselines."""
-    tables = [run_rows.rows(run.lines).set_index("cell_digest") for run in runs]
-    speedups = [
-        tuple(_speedup(table.loc[digest]) for table, digest in zip(tables, cell.digests, strict=True)) for cell in cells
-    ]
-    found = []
-    for pair, change in zip(speedups, changes.changes_of_ratios(speedups, rule), strict=True):
-        row = {f"{side}_speedup": ratio.estimate for side, ratio in zip("ab", pair, strict=True) if ratio}
-        found.append(row | _speed_columns("latency", change) if all(pair) else row)
-    return found
-
-
-def _speedup(row: pd.Series) -> Ratio | None:
-    """Return a table's speed-up as a ratio, its standard error from its t interval; None on a disturbed host."""
-    pairs = row["speedup_pairs"]
-    if row["status"] == "disturbed" or not (pairs >= 2 and row["speedup_low"] > 0):
-        return None
-    mean = math.log(row["speedup"])
-    reach = (math.log(row["speedup_high"]) - math.log(row["speedup_low"])) / 2
-    error = reach / float(stats.t.ppf((1 + row["confidence"]) / 2, pairs - 1))
-    return Ratio(row["speedup"], row["speedup_low"], row["speedup_high"], int(pairs), mean, error, None)
 
 
 def _accuracies(cells: Sequence[Cell], runs: Sequence[Run], rule: Rule) -> list[dict[str, Any]]:

@@ -49,7 +49,7 @@ def draw(compared: Comparison, paths: list[Path]) -> list[Path]:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(ratio_ticks(*axes.get_xlim()))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    what = "ratio of speed-ups" if compared.mode == "hosts" else "speed"
+    what = "speed" if compared.mode == "interleaved" else "ratio of speed-ups"
     axes.set(xlabel=f"{what}, B over A (above 1: B is faster); circle: latency, square: throughput")
     axes.grid(axis="x", alpha=0.3)
     axes.legend(loc="best", fontsize="small")

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from harness.execute import pins
+from harness.plan.emulation import is_timed
+from harness.publish.recorded import Recorded, index
 from harness.results import cells, store
 from harness.results.timings import cpu_ns, turn_medians
 from harness.stats.changes import Subject
 from harness.stats.disturbance import Invocation, foreign_share
+from harness.stats.verdict import cell_status
 
 Record = Mapping[str, Any]
 
@@ -22,16 +25,9 @@ Record = Mapping[str, Any]
 PAIR_GAP_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
-class Run:
+@dataclass
+class Run(Recorded):
     """One side's records, by what they are about."""
-
-    header: Record
-    lines: Sequence[Record]
-    datasets: dict[str, Record] = field(default_factory=dict)
-    accuracy: dict[str, Record] = field(default_factory=dict)
-    invocations: dict[str, dict[int, Record]] = field(default_factory=lambda: defaultdict(dict))
-    failures: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     @property
     def name(self) -> str:
@@ -41,13 +37,18 @@ class Run:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell that both runs have: its labels, its key and configs, and its digest and protocol in each."""
+    """A cell that both runs have: its key and labels in the first, and its digest and configs in each."""
 
     key: str
     labels: tuple[str, ...]
     digests: tuple[str, str]
     configs: Mapping[str, Mapping[str, Any]]
-    protocols: tuple[Mapping[str, Any], Mapping[str, Any]]
+    other_configs: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def both(self) -> tuple[Mapping[str, Mapping[str, Any]], Mapping[str, Mapping[str, Any]]]:
+        """The configs in the first run, and in the second."""
+        return self.configs, self.other_configs
 
 
 def read(path: Path) -> Run:
@@ -57,19 +58,22 @@ def read(path: Path) -> Run:
     ------
     UserError : no such file, or a damaged one.
     """
-    lines = store.read_run(path)
-    run = Run(lines[0], lines)
-    for line in lines:
-        kind = line["type"]
-        if kind == "dataset":
-            run.datasets[line["tokenised"]] = line
-        elif kind == "accuracy":
-            run.accuracy[line["cell_digest"]] = line
-        elif kind == "invocation":
-            run.invocations[line["cell_digest"]][line["block"]] = line
-        elif kind == "failure":
-            run.failures[line["cell_digest"]].append(f"{line['stage']}: {line['kind']}: {line['message']}")
-    return run
+    return Run(**vars(index(store.read_run(path))))
+
+
+def failed_or_missing(run: Run, digest: str, configs: Mapping[str, Mapping[str, Any]]) -> tuple[str | None, str | None]:
+    """Return why a cell has failed on one side, and what of it was not measured there; None where nothing is amiss."""
+    invocations, failures = run.invocations[digest], run.failures[digest]
+    blocks = configs["protocol"]["blocks"] if is_timed(configs["host"]) else 0
+    evaluated = digest in run.accuracy
+    status = cell_status(
+        failures=failures, evaluated=evaluated, invocations=len(invocations), blocks=blocks, steady={}, criterion=None
+    )
+    if status.name == "pending":
+        done = f"{len(invocations)} of {blocks} blocks" if blocks else ""
+        return None, ", ".join(filter(None, (done, "" if evaluated else "no accuracy")))
+    ended = status.name in ("oom", "timeout") or status.name.startswith("failed")
+    return (f"{status.name}: {status.reason}" if ended else None), None
 
 
 def mode_of(one: Run, other: Run) -> str:
@@ -96,9 +100,8 @@ def matched(one: Run, other: Run) -> tuple[list[Cell], tuple[str, ...]]:
             rest.append(entry["key"])
             continue
         digests = (entry["digest"], partner["digest"])
-        both = cells.configs(one.header, entry), cells.configs(other.header, partner)
-        protocols = (both[0]["protocol"], both[1]["protocol"])
-        found.append(Cell(entry["key"], tuple(entry["labels"]), digests, both[0], protocols))
+        configs = cells.configs(one.header, entry), cells.configs(other.header, partner)
+        found.append(Cell(entry["key"], tuple(entry["labels"]), digests, *configs))
     taken = {cell.digests[1] for cell in found}
     rest += [entry["key"] for entry in other.header["cells"] if entry["digest"] not in taken]
     return found, tuple(rest)

@@ -16,6 +16,7 @@ from rich.text import Text
 from harness.plan.config import AXES
 from harness.publish import compare_words as words
 from harness.publish.compare import COLUMNS, ROLES, Comparison
+from harness.publish.compare_columns import SPEEDUP
 from harness.publish.numbers import ends, is_known, number
 from harness.publish.tables import escaped, write_csv_and_markdown
 from harness.results.cells import GROUP
@@ -26,6 +27,7 @@ _COLOURS = {
     "faster": "green",
     "better": "green",
     "inconclusive": "yellow",
+    "not measured": "yellow",
     "failed": "red",
 }
 
@@ -131,10 +133,11 @@ def _lines(row: pd.Series, mode: str) -> Iterator[Line]:
         if is_known(row[f"{role}_verdict"]):
             interval = ends(row[f"{role}_ratio_low"], row[f"{role}_ratio_high"], _PLACES)
             change = f"{number(row[f'{role}_ratio'], _PLACES, 'x')} {interval}".strip()
-            if mode == "hosts":
-                measure, sides = "speed-up", [number(row[f"{side}_speedup"], 2, "x") for side in "ab"]
+            speedups = [row[f"{side}_{SPEEDUP[role]}"] for side in "ab"]
+            if mode == "hosts" or (mode == "stored" and all(map(is_known, speedups))):
+                measure, sides = f"speed-up, {role}", [number(one, 2, "x") for one in speedups]
             else:
-                measure = f"ms, batch {row[f'{role}_batch']:.0f}"
+                measure = f"ms, batch {number(row[f'{role}_batch'])}"
                 sides = [_level(row, f"{side}_{role}_ms") for side in "ab"]
             yield Line("", measure, *sides, change, row[f"{role}_verdict"])
     if is_known(row["accuracy_verdict"]):
@@ -143,5 +146,7 @@ def _lines(row: pd.Series, mode: str) -> Iterator[Line]:
         sides = [number(row[f"{side}_value"], _PLACES) for side in "ab"]
         yield Line("", row["metric"], *sides, change, row["accuracy_verdict"])
     for side in "ab":
-        if row[f"{side}_failed"] is not None:
+        if is_known(row[f"{side}_failed"]):
             yield Line("", f"side {side.upper()}", "", "", "", "failed")
+        if is_known(row[f"{side}_missing"]):
+            yield Line("", f"side {side.upper()}", "", "", "", "not measured")

@@ -12,15 +12,17 @@ import pandas as pd
 from harness.plan.config import AXES
 from harness.publish import conditions
 from harness.publish.compare import ROLES, Comparison
-from harness.publish.compare_records import Run, versions_of
+from harness.publish.compare_columns import SPEEDUP
+from harness.publish.compare_conditions import protocols
+from harness.publish.compare_records import Run, matched, versions_of
 from harness.publish.leaves import leaves
 from harness.publish.numbers import is_known
 from harness.results import host_limits, store
 
 _MODES = {
     "interleaved": "measured in turns on one host, compared pair by pair",
-    "stored": "stored runs of one host that were not measured in turns: nothing can be called equivalent, and changed "
-    "only what exceeds the host's floor and drift",
+    "stored": "stored runs of one host that were not measured in turns with each other: ratios of speed-ups over each "
+    "run's own baseline, and accuracies; levels alone tell nothing below the host's drift",
     "hosts": "stored runs of two hosts: ratios of speed-ups over each run's own baseline, and accuracies",
 }
 
@@ -61,6 +63,7 @@ def differences(compared: Comparison, root: Path) -> Iterator[str]:
         locks = [run.header["environments"].get(name) for run in (one, other)]
         if None not in locks and locks[0] != locks[1]:
             yield f"environment {name}: {_listed(_changed(*(versions_of(root, name, lock) for lock in locks)))}"
+    yield from protocols(matched(one, other)[0], compared.runs)
     configs = _changed_configs(one, other)
     if configs:
         yield f"configs: {_listed(configs)}"
@@ -86,8 +89,10 @@ def sentences(compared: Comparison) -> Iterator[str]:
         if row["accuracy_verdict"] in _CHANGED:
             yield f"{name}: {_accuracy(row)}"
         for side in "ab":
-            if row[f"{side}_failed"] is not None:
+            if is_known(row[f"{side}_failed"]):
                 yield f"{name}: side {side.upper()} failed: {row[f'{side}_failed']}"
+            if is_known(row[f"{side}_missing"]):
+                yield f"{name}: not measured in {side.upper()}: {row[f'{side}_missing']}"
     yield from _summary(compared)
 
 
@@ -111,10 +116,11 @@ def _summary(compared: Comparison) -> Iterator[str]:
 def _speed(row: pd.Series, role: str, mode: str) -> str:
     verdict, ratio = row[f"{role}_verdict"], row[f"{role}_ratio"]
     low, high = row[f"{role}_ratio_low"], row[f"{role}_ratio_high"]
-    if mode == "hosts":
+    speedups = [row[f"{side}_{SPEEDUP[role]}"] for side in "ab"]
+    if mode != "interleaved" and all(map(is_known, speedups)):
         return (
-            f"the speed-up over the baseline is {ratio:.3f} times A's [{low:.3f}, {high:.3f}], "
-            f"{row['b_speedup']:.2f}x after {row['a_speedup']:.2f}x"
+            f"{verdict}: {role}'s speed-up over the baseline is {ratio:.3f} times A's [{low:.3f}, {high:.3f}], "
+            f"{speedups[1]:.2f}x after {speedups[0]:.2f}x"
         )
     # Of a time, for that is what is measured; the ratio is of speeds.
     change, ends = 1 / ratio - 1, sorted((1 / low - 1, 1 / high - 1))

@@ -6,7 +6,8 @@ threads that sleep between ops and 4.8 ms with threads that spin.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.execute.topology import in_short
@@ -36,15 +37,23 @@ def columns(invocations: Sequence[Record], protocol: Record) -> dict[str, Any]:
     """
     if not invocations:
         return {}
-    threads = {one["threads"] for one in invocations}
+    threads = numbers(invocations)["threads"]
     cores = dict.fromkeys(in_short(sorted(one["cores"])) for one in invocations)
     beside = sorted({_timed_with(one) for one in invocations})
     return {
-        "threads": threads.pop() if len(threads) == 1 else None,
+        "threads": threads[0] if len(threads) == 1 else None,
         "cores": " or ".join(cores),
         "wait_policy": protocol["omp_wait_policy"],
         "huge_pages": bool(protocol.get("huge_pages", False)),
         "timed_with": " or ".join(map(str, beside)),
+    }
+
+
+def numbers(invocations: Collection[Record]) -> dict[str, tuple[int, ...]]:
+    """Return how many `threads` and `cores` invocations had: one number of each, or several in a mixed cell."""
+    return {
+        "threads": tuple(sorted({one["threads"] for one in invocations})),
+        "cores": tuple(sorted({len(one["cores"]) for one in invocations})),
     }
 
 
@@ -75,9 +84,17 @@ def differences(one: Sequence[Record], other: Sequence[Record]) -> Iterator[str]
     """
     for name, word in _WORDS.items():
         pairs = [(a[name], b[name]) for a, b in zip(one, other, strict=True) if name in a and name in b]
-        changed = dict.fromkeys(f"{_shown(a)} -> {_shown(b)}" for a, b in pairs if a != b)
+        changed = Counter(f"{shown(a)} -> {shown(b)}" for a, b in pairs if a != b)
         if changed:
-            yield f"conditions: {word} {', '.join(changed)}; the sides' times differ by that too"
+            each = ", ".join(f"{change} ({count} of {counted(len(one), 'cell')})" for change, count in changed.items())
+            yield f"conditions: {word} {each}; the sides' times differ by that too"
+
+
+def shown(value: Any) -> str:
+    """Return a value of :data:`COLUMNS` as a person reads it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return {None: "several", "default": "runtime default"}.get(value, str(value))
 
 
 def _in_words(row: Record) -> str:
@@ -97,7 +114,3 @@ def _timed_with(invocation: Record) -> int:
     if ring is not None:
         return len(ring)
     return 2 if any("turns" in series for series in invocation["series"]) else 1
-
-
-def _shown(value: Any) -> str:
-    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)

@@ -1,9 +1,13 @@
 """A run's cells in the form of pytest-benchmark's JSON, which its compare, its histogram and CI actions read.
 
 A round is an invocation and its time the invocation's median, because iterations inside one process are not
-independent; pytest-benchmark's spread is then that between processes. Rounds are brought to the level that the tables
-use (:mod:`harness.stats.common_level`): their geometric mean is the p50 of the table, which `extra_info` has with its
-interval, so two benchmarks of a group compare as their rows do.
+independent; pytest-benchmark's spread is then that between processes. Rounds are those that the table counts, brought
+to its level (:mod:`harness.stats.common_level`): their geometric mean is the p50 of the table, which `extra_info` has
+with its interval, so two benchmarks of a group compare as their rows do.
+
+Its readers look at names and times alone. So a cell that has failed is left out, as pytest-benchmark leaves out a test
+that failed, and one that is not fit for use otherwise says so in its name and stands in a group of its own, where it is
+ranked beside no cell that is. Status, criterion and accuracy are in `extra_info`.
 """
 
 from __future__ import annotations
@@ -15,8 +19,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from harness.errors import UserError
-from harness.plan.config import AXES
+from harness.publish import disturbances, rows
+from harness.publish.numbers import is_known
 from harness.publish.recorded import Planned, Recorded, baseline_of, index, planned
 from harness.publish.speeds import level_of, series_by_block
 from harness.results import cells
@@ -28,13 +35,24 @@ Record = Mapping[str, Any]
 #: The version of pytest-benchmark whose fields these are.
 VERSION = "5.3.1"
 
+#: Columns of the table that a benchmark tells of its cell.
+_TOLD = (
+    *("status", "reason", "metric", "value", "value_low", "value_high", "baseline", "criterion"),
+    *("difference", "difference_low", "difference_high", "speedup", "speedup_low", "speedup_high"),
+)
+
+#: The statuses of cells that have failed, whatever else was measured of them.
+_FAILED = ("failed", "oom", "timeout")
+
 #: Of the interpreter that times; pytest-benchmark's is its own, ours is each environment's and stands in its lock.
 _INTERPRETER = (
     *("python_compiler", "python_implementation", "python_implementation_version", "python_version", "python_build"),
 )
 
 
-def document(records: Sequence[Record], host: Record | None, wanted: str | None = None) -> dict[str, Any]:
+def document(
+    records: Sequence[Record], host: Record | None, wanted: str | None = None, table: pd.DataFrame | None = None
+) -> dict[str, Any]:
     """Return the benchmarks of a run: one for each timed series (latency, throughput) of each cell that was measured.
 
     Parameters
@@ -42,30 +60,48 @@ def document(records: Sequence[Record], host: Record | None, wanted: str | None 
     records : of one run, the header first.
     host : the description of its host, None where none is stored.
     wanted : a cell's key or some of its labels; None for all cells.
+    table : the run's rows, where they are made already.
 
     Raises
     ------
-    UserError : no such cell, or none was measured.
+    UserError : no such cell, or none was measured that has not failed.
     """
     header = records[0]
     entries = header["cells"] if wanted is None else cells.some(header, wanted)
-    run, cells_of_run = index(records), planned(header)
+    table = rows_of(records, host) if table is None else table
+    told = {row["cell_digest"]: row for row in table.to_dict("records")}
+    failed = left_out(table)
+    run, cells_of_run = disturbances.counted(index(records)), planned(header)
     by_digest = {cell.digest: cell for cell in cells_of_run}
-    wanted_cells = [(by_digest[entry["digest"]], entry) for entry in entries]
+    wanted_cells = [by_digest[entry["digest"]] for entry in entries if entry["key"] not in failed]
     found = [
         one
-        for cell, entry in wanted_cells
-        for one in _benchmarks(run, cell, entry, baseline_of(header, cell, cells_of_run))
+        for cell in wanted_cells
+        for one in _benchmarks(run, cell, baseline_of(header, cell, cells_of_run), told[cell.digest])
     ]
     if not found:
         which = "no cell" if wanted is None else f"cell {wanted}: none"
-        raise UserError(f"run {header['run']}: {which} was measured yet; want at least one invocation")
+        because = "".join(f"; {entry['key']}: {failed[entry['key']]}" for entry in entries if entry["key"] in failed)
+        raise UserError(f"run {header['run']}: {which} was measured yet; want at least one invocation{because}")
     return {
         "machine_info": _machine(header["host"], host or {}),
         "commit_info": _commit(header["harness"]),
         "benchmarks": found,
         "datetime": header["time"],
         "version": VERSION,
+    }
+
+
+def rows_of(records: Sequence[Record], host: Record | None) -> pd.DataFrame:
+    """Return the rows of a run's table, whose host is described or not."""
+    return rows.rows(records, None if host is None else host.get("isa"))
+
+
+def left_out(table: pd.DataFrame) -> dict[str, str]:
+    """Return the key of each cell that has failed, and so is in no document -> its status and reason."""
+    kinds = table["status"].str.split("(").str[0]
+    return {
+        row["cell_key"]: f"{row['status']}: {row['reason']}" for row in table[kinds.isin(_FAILED)].to_dict("records")
     }
 
 
@@ -117,41 +153,39 @@ def summary(data: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def _benchmarks(run: Recorded, cell: Planned, entry: Record, baseline: Planned | None) -> list[dict[str, Any]]:
+def _benchmarks(run: Recorded, cell: Planned, baseline: Planned | None, row: Record) -> list[dict[str, Any]]:
     lines = run.invocations[cell.digest]
     roles = dict.fromkeys(one["role"] for block in sorted(lines) for one in lines[block]["series"])
-    return [
-        _benchmark(run.header, entry, role, series_by_block(lines, role), level_of(run, cell, baseline, role))
-        for role in roles
-    ]
+    levels = {role: level_of(run, cell, baseline, role) for role in roles}
+    return [_benchmark(run, cell, role, level, row) for role, level in levels.items() if level is not None]
 
 
-def _benchmark(
-    header: Record, entry: Record, role: str, by_block: Mapping[int, Record], level: CommonLevel
-) -> dict[str, Any]:
-    configs = cells.configs(header, entry)
+def _benchmark(run: Recorded, cell: Planned, role: str, level: CommonLevel, row: Record) -> dict[str, Any]:
+    header, configs, labels = run.header, cell.configs, cell.labels
+    by_block = series_by_block(run.invocations[cell.digest], role)
     series = [by_block[block] for block in level.by_block]
-    labels = dict(zip(AXES, entry["labels"], strict=True))
-    name = f"{entry['key']}[{role}]"
+    unfit = [] if row["status"] == "ok" else [row["status"]]
+    name = f"{cell.key}[{'-'.join((role, *unfit))}]"
     medians = [nanoseconds / 1e9 for nanoseconds in level.by_block.values()]
     rate = inverse(level.level, 1e9 * series[0]["batch_size"])
     batch = series[0]["batch_size"]
     environment = configs["backend"]["environment"]
     return {
-        "group": "/".join((labels["model"], labels["task"], labels["host"], labels["protocol"], role)),
+        "group": "/".join((labels["model"], labels["task"], labels["host"], labels["protocol"], role, *unfit)),
         "name": name,
         "fullname": name,
         "params": {**labels, "series": role},
-        "param": "-".join((*entry["labels"], role)),
+        "param": "-".join((*labels.values(), role)),
         "extra_info": {
             "run": header["run"],
-            "cell_digest": entry["digest"],
+            "cell_digest": cell.digest,
             "environment": environment,
             "environment_lock": header["environments"].get(environment),
             "batch_size": batch,
             "sequence_length": series[0]["sequence_length"],
             **with_ends("p50_ms", level.level, 1e-6),
             **with_ends("rows_per_second", rate),
+            **{column: row[column] if is_known(row[column]) else None for column in _TOLD},
         },
         "options": {
             "disable_gc": True,

@@ -136,19 +136,38 @@ def unpaired_changes(subjects: Sequence[Subject], rule: Rule) -> list[Change]:
     return changes
 
 
-def changes_of_ratios(pairs: Sequence[tuple[Ratio | None, Ratio | None]], rule: Rule) -> list[Change]:
-    """Judge ratios that were measured apart, such as speed-ups on two hosts: the other's over the one's.
+def changes_of_ratios(
+    pairs: Sequence[tuple[Ratio | None, Ratio | None]], rule: Rule, floors: Sequence[float | None] | None = None
+) -> list[Change]:
+    """Judge ratios that were measured apart, such as speed-ups in two runs: the other's over the one's.
 
     Their log-ratios are independent: the variances add, and the freedom is the smaller one's, which is conservative.
+
+    Parameters
+    ----------
+    floors : of each ratio's series, for two runs of one host, whose speed-ups go apart by what neither run can see: a
+        change counts when its whole interval is beyond the floor (or the margin, whichever is wider), and that there
+        is none cannot be shown. None for two hosts, where no floor is known.
     """
     ratios = [_quotient(one, other, rule.confidence) for one, other in pairs]
     words = speed_verdicts(ratios, rule.margin, rule.alpha)
     missing = "too few blocks on one side for an interval"
-    return [
-        Change(word, _undecided(rule) if word == "inconclusive" and ratio else "" if ratio else missing, ratio,
-               _p(ratio), 0)
-        for ratio, word in zip(ratios, words, strict=True)
-    ]  # fmt: skip
+    changes = []
+    for place, (ratio, word) in enumerate(zip(ratios, words, strict=True)):
+        reason = _undecided(rule) if word == "inconclusive" and ratio else "" if ratio else missing
+        if ratio is not None and floors is not None:
+            word, reason = _beyond(word, reason, ratio, max(floors[place] or 0.0, rule.margin))
+        changes.append(Change(word, reason, ratio, _p(ratio), 0))
+    return changes
+
+
+def _beyond(word: str, reason: str, ratio: Ratio, reach: float) -> tuple[str, str]:
+    """Return the verdict on two runs of one host that stands where speed-ups may differ by `reach` unchanged."""
+    if word == "equivalent":
+        return "inconclusive", "not measured in turns: that nothing changed between two runs cannot be shown"
+    if word in ("faster", "slower") and _nearest_end(ratio) <= math.log1p(reach):
+        return "inconclusive", f"its interval reaches within {reach:.1%}, by which two runs may differ unchanged"
+    return word, reason
 
 
 def _undisturbed(subjects: Sequence[Subject]) -> list[list[int]]:

@@ -19,8 +19,8 @@ class Noise:
     """What the pairs of one or more A/A comparisons have shown. Changes are relative: 0.01 is one percent.
 
     `deviation_log` is the pooled standard deviation of the pairs' log-ratios, `smallest_change` the one that a paired
-    t test finds with :data:`POWER`, `floor` the one below which nothing is reported, `drift` how far the levels of one
-    side went apart meanwhile: by so much may two runs differ that are not paired. None where too little was measured.
+    t test finds with :data:`POWER`, `floor` the one below which nothing is reported, `drift` by how much two levels of
+    one side may differ: 95 % of two that are not paired do by less. None where too little was measured.
     """
 
     comparisons: int
@@ -103,6 +103,10 @@ def floor(log_ratios: Sequence[Sequence[float] | np.ndarray], alpha: float = 0.0
 
 
 def _drift(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Return how far levels of one and the same went apart: the largest over the smallest, less 1."""
-    spans = [max(side) / min(side) for side in (one, other) if len(side) >= 2]
-    return max(spans) - 1 if spans else None
+    """Return by how much two levels of one and the same may differ: Student's prediction limit of a difference.
+
+    The span of all that were seen would grow with their number, and so hide the more the longer one has measured.
+    """
+    logs = [np.log(np.asarray(side, float)) for side in (one, other) if len(side) >= 2]
+    reaches = [float(stats.t.ppf(0.975, len(side) - 1) * side.std(ddof=1)) * math.sqrt(2) for side in logs]
+    return math.expm1(max(reaches)) if reaches else None

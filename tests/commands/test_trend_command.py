@@ -92,3 +92,17 @@ def test_what_a_comparison_says_is_turned_into_times_and_rates_after_over_before
     true = factor if metric == LATENCY else 1 / factor
     assert answer.low < answer.ratio < answer.high
     assert answer.ratio == pytest.approx(true, abs=0.006)
+
+
+def test_why_two_sides_cannot_be_compared_is_told_in_the_place_of_a_ratio(tmp_path):
+    write_days(tmp_path, [Day(), Day()])
+    for run, other in ((A, B), (B, A)):
+        store_run(tmp_path, run, other=other)
+    runs = [read(store.find_run(tmp_path, name)) for name in (A, B)]
+    for line in (line for of_cell in runs[1].invocations.values() for line in of_cell.values()):
+        line["threads"] = 1
+    (history,) = histories(tmp_path, CELL)[0]
+    compared = comparison(*runs, tmp_path, Rule())
+    answer = answered(speed_trend(tmp_path, history, LATENCY, None), compared, "before", "after")
+    assert answer.verdict == "inconclusive" and answer.ratio is None and answer.pairs == 0
+    assert answer.because == "not comparable: threads 2 in A and 1 in B"

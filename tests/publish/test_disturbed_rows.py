@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from harness.plan.config import ProtocolConfig
 from harness.plan.suite import Gate
 from harness.publish import scaling, tables
-from harness.publish.compare import _speedup
+from harness.publish.compare import comparison
+from harness.publish.compare_records import Run
 from harness.publish.gates import judge
 from harness.publish.heading import heading
 from harness.publish.recorded import baseline_of, index, planned
 from harness.publish.rows import rows
 from harness.results import record
+from harness.stats.changes import Rule
 from tests.publish.sample_run import MS, SampleRun, readings
 
 #: Beside two busy loops INT8, whose threads sleep between its ops, is slowed down less than FP32.
@@ -103,13 +106,42 @@ def test_a_slow_control_disturbs_as_in_a_comparison():
     assert row(run)["blocks_disturbed"] == 1
 
 
-def test_neither_scaling_nor_another_host_is_held_against_a_disturbed_row():
+def test_scaling_is_not_held_against_a_disturbed_row():
     for busy in (set(range(4)), set()):
-        run = sampled(busy)
-        told = index(run.records())
+        told = index(sampled(busy).records())
         cells = planned(told.header)
         point = scaling._latency(told, cells[0], baseline_of(told.header, cells[0], cells))
-        assert (point is None) == (_speedup(row(run)) is None) == bool(busy)
+        assert (point is None) == bool(busy)
+
+
+def compared(tmp_path, other: SampleRun, host: str):
+    """Return the row of INT8 in the comparison of a quiet run with another, which was not measured in turns with it."""
+    sides = []
+    for name, run in (("a", sampled(())), ("b", other)):
+        header, *lines = run.records()
+        told = {**header, "run": name, "host": host if name == "b" else header["host"]}
+        sides.append(Run(**vars(index([told, *lines]))))
+    return comparison(*sides, tmp_path, Rule(floor=0.01)).rows.set_index("approach").loc["ptq_static"]
+
+
+@pytest.mark.parametrize("host", ["9c2f", "other"])
+@pytest.mark.parametrize("how", [{"busy": {0, 1, 2, 3}}, {"busy": {0}, "cell_only": {1, 2}}])
+def test_no_comparison_gives_a_disturbed_row_a_verdict(tmp_path, how, host):
+    found = compared(tmp_path, sampled(**how), host)
+    out = len(how["busy"] | how.get("cell_only", set()))
+    for role, speedup in (("latency", "speedup"), ("throughput", "throughput_speedup")):
+        assert found[f"{role}_verdict"] == "inconclusive" and np.isnan(found[f"{role}_ratio"])
+        assert found[f"{role}_reason"] == f"the host was slow or busy with something else: in B {out} of 4 blocks"
+        assert found[f"a_{speedup}"] > 1 and np.isnan(found[f"b_{speedup}"])
+
+
+@pytest.mark.parametrize("host", ["9c2f", "other"])
+def test_a_comparison_leaves_out_single_busy_blocks(tmp_path, host):
+    found = compared(tmp_path, sampled({2}), host)
+    assert (found["latency_pairs"], found["latency_left_out"]) == (3, 1)
+    assert found["latency_ratio"] == pytest.approx(1, abs=0.01)
+    if host == "9c2f":
+        assert found["b_latency_ms"] == pytest.approx(8, rel=0.01)
 
 
 def with_server(shares) -> SampleRun:

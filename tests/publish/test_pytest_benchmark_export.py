@@ -159,3 +159,70 @@ def test_mistakes_are_one_line_and_exit_2(results, tmp_path, capsys, arguments, 
     assert main(["export", *arguments, "--results", str(results), "-o", str(target)]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert words in line and not target.exists()
+
+
+def _mixed() -> list[dict[str, Any]]:
+    """Return a run in which the fastest cells are an inaccurate one, and one that crashed after a fast start."""
+    run = SampleRun()
+    run.measured(run.cell("fp32"), set(), [30.0, 31.0, 29.0, 33.0])
+    run.measured(run.cell("ptq_dynamic"), set(), [15.0, 15.5, 14.0, 15.2])
+    run.measured(run.cell("ptq_static", "fx"), set(range(90)), [7.0, 7.1, 7.2, 7.1])
+    crashed = run.cell("qat", "fx")
+    run.measured(crashed, set(), [3.0, 3.1])
+    for block in (2, 3):
+        run.failure(crashed, "measure", "crash", "signal 11", block=block)
+    return run.records()
+
+
+def test_an_inaccurate_cell_is_named_so_and_ranked_apart_and_a_failed_one_is_left_out(tmp_path, capsys):
+    header, *lines = _mixed()
+    with store.RunWriter.create(tmp_path / "results", header) as writer:
+        for line in lines:
+            writer.append(line)
+    assert main(["export", RUN, "--results", str(tmp_path / "results"), "-o", str(tmp_path / "ours.json")]) == 3
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("left out: ") and "/qat/" in line and "failed(crash)" in line and "signal 11" in line
+    shown = _tool(tmp_path, "pytest_benchmark", "compare", "ours.json", "--csv=out.csv", "--group-by=group")
+    with (tmp_path / "out.csv").open() as stream:
+        names = [line["name"] for line in csv.DictReader(stream)]
+    inaccurate = [name for name in names if "ptq_static" in name]
+    assert len(names) == 6 and not [name for name in names if "qat" in name]
+    assert [name.partition("[")[2] for name in sorted(inaccurate)] == ["latency-inaccurate]", "throughput-inaccurate]"]
+    ranked = json.loads((tmp_path / "ours.json").read_text())["benchmarks"]
+    groups = {one["group"] for one in ranked if one["name"] in inaccurate}
+    assert not groups & {one["group"] for one in ranked if one["name"] not in inaccurate}
+    assert "inaccurate" in shown
+
+
+@pytest.mark.parametrize(("busy", "rounds", "ending"), [({2}, 3, ""), ({0, 1, 2}, 4, "-disturbed")])
+def test_disturbed_blocks_are_no_rounds_and_a_disturbed_cell_is_named_so(busy, rounds, ending):
+    run = SampleRun()
+    for name, level in (("fp32", 30.0), ("ptq_static", 15.0)):
+        cell = run.cell(name)
+        run.accuracy(cell, run.predictions(set()))
+        for block in range(4):
+            slow = 5 if block in busy else 1 + 0.01 * block
+            run.invocation(cell, block, level * slow, foreign_share=0.6 if block in busy else 0.0)
+    table = rows(run.records()).set_index("cell_key")
+    benchmarks = pytest_benchmark.document(run.records(), None)["benchmarks"]
+    for one in benchmarks:
+        role = one["params"]["series"]
+        key, _, words = one["name"].partition("[")
+        assert words == f"{role}{ending}]" and one["group"].endswith(f"{role}{'/' * bool(ending)}{ending[1:]}")
+        assert one["stats"]["rounds"] == rounds
+        if role == "latency":
+            level = statistics.geometric_mean(one["stats"]["data"])
+            assert level * 1e3 == pytest.approx(table.loc[key, "p50_ms"], rel=1e-9)
+    assert len(benchmarks) == 4
+
+
+def test_status_criterion_and_accuracy_are_those_of_the_table():
+    records = _mixed()
+    table = rows(records).set_index("cell_key")
+    benchmarks = pytest_benchmark.document(records, None)["benchmarks"]
+    for one in benchmarks:
+        row, told = table.loc[one["name"].partition("[")[0]], one["extra_info"]
+        assert (told["status"], told["metric"], told["value"]) == (row["status"], "accuracy", row["value"])
+        assert told["difference"] == (None if row["approach"] == "fp32" else row["difference"])
+    criteria = {one["params"]["approach"]: one["extra_info"]["criterion"] for one in benchmarks}
+    assert criteria == {"fp32": None, "ptq_dynamic": "met", "ptq_static": "failed"}

@@ -53,7 +53,7 @@ def test_the_export_has_the_levels_of_the_table_and_their_intervals():
     lines = slow_minutes().records()
     frame = rows(lines).set_index("cell_key")
     for one in pytest_benchmark.document(lines, None)["benchmarks"]:
-        key, role = one["name"][:-1].split("[")
+        key, role = one["name"].partition("[")[0], one["params"]["series"]
         row, told = frame.loc[key], one["extra_info"]
         if role == "latency":
             names = [("p50_ms", f"p50_ms{end}") for end in ("", "_low", "_high")]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.stats.floor import floor, noise, pooled_deviation, smallest_change
+from harness.stats.floor import _drift, floor, noise, pooled_deviation, smallest_change
 
 
 def test_the_pooled_deviation_is_that_within_groups():
@@ -40,7 +40,19 @@ def test_noise_counts_alarms_and_drift():
     biased = ([10.0, 10.0, 11.0, 11.0], [10.5, 10.49, 11.55, 11.56])
     found = noise([quiet, biased])
     assert (found.comparisons, found.false_alarms) == (2, 1)
-    assert found.drift == pytest.approx(11.1 / 9.9 - 1)
+    deviation = np.log(quiet[1]).std(ddof=1)
+    assert found.drift == pytest.approx(math.expm1(stats.t.ppf(0.975, 3) * deviation * math.sqrt(2)))
     assert found.floor >= 0.048 and found.smallest_change > 0
     nothing = noise([([1.0], [1.0])])
     assert (nothing.comparisons, nothing.floor, nothing.drift) == (0, None, None)
+
+
+@pytest.mark.parametrize("pairs", [12, 120])
+def test_two_levels_that_are_not_paired_differ_by_more_than_the_drift_in_one_of_twenty_however_many_were_seen(pairs):
+    generator = np.random.default_rng(1)
+    beyond = 0
+    for _ in range(2000):
+        logs = generator.normal(0, 0.1, pairs + 2)
+        drift = _drift(np.exp(logs[:pairs]), [1.0])
+        beyond += abs(logs[-1] - logs[-2]) > math.log1p(drift)
+    assert beyond / 2000 == pytest.approx(0.05, abs=0.015)
