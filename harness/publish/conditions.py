@@ -67,12 +67,14 @@ def mixed(invocations: Iterable[Record]) -> list[str]:
 
 def line(run: Recorded, cells: Iterable[Planned]) -> str:
     """Return one line on the conditions of a run, each combination once; nothing where nothing was measured."""
-    found: dict[str, None] = {}
+    found: dict[str, set[int]] = {}
     for cell in cells:
-        row = columns([*run.invocations[cell.digest].values()], cell.configs["protocol"])
+        invocations = [*run.invocations[cell.digest].values()]
+        row = columns(invocations, cell.configs["protocol"])
         if row:
-            found[_in_words(row)] = None
-    return "; or ".join(found)
+            # Rings of a run are of several sizes, which are no other conditions of its cells.
+            found.setdefault(_in_words(row), set()).update(map(_timed_with, invocations))
+    return "; or ".join(f"{words}, {_beside(sizes)}" for words, sizes in found.items())
 
 
 def differences(one: Sequence[Record], other: Sequence[Record]) -> Iterator[str]:
@@ -104,8 +106,12 @@ def _in_words(row: Record) -> str:
         "ACTIVE": "that spin while they wait (OMP_WAIT_POLICY=ACTIVE)",
     }.get(row["wait_policy"], "that wait as the runtime does by default (no OMP_WAIT_POLICY)")
     pages = "huge pages" if row["huge_pages"] else "small pages"
-    beside = "timed alone" if row["timed_with"] == "1" else f"timed in turns of {row['timed_with']}"
-    return f"{threads} on CPU {row['cores']} {waits}, {pages}, {beside}"
+    return f"{threads} on CPU {row['cores']} {waits}, {pages}"
+
+
+def _beside(sizes: Collection[int]) -> str:
+    turns = [f"timed in turns of {' or '.join(map(str, sorted(set(sizes) - {1})))}"] if set(sizes) - {1} else []
+    return " or ".join([*(["timed alone"] if 1 in sizes else []), *turns])
 
 
 def _timed_with(invocation: Record) -> int:

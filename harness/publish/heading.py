@@ -36,11 +36,11 @@ def heading(records: Iterable[Record], host: str | None = None) -> Heading:
     blocks = " or ".join(map(str, wanted)) or "0"
     done = f"{sum(measured)} invocations in {blocks} block{'' if blocks == '1' else 's'}"
     protocols = [cell.configs["protocol"] for cell in cells]
-    if any(
-        count > protocol["blocks"] and protocol.get("target_half_width") is not None
-        for count, protocol in zip(measured, protocols, strict=True)
-    ):
+    more = [protocol for count, protocol in zip(measured, protocols, strict=True) if count > protocol["blocks"]]
+    if any(protocol.get("target_half_width") is not None for protocol in more):
         done += " and more where speed-ups were known least"
+    elif more:
+        done += " and more in the place of disturbed ones"
     suite = run.header["suite"]
     return Heading(
         run=run.header["run"],

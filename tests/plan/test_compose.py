@@ -132,7 +132,7 @@ def test_a_built_models_options_are_part_of_its_checkpoints_key():
 
 
 def test_a_comma_is_an_axis_and_a_plus_adds_to_it():
-    plan = make_plan(SHIPPED, ["task=sentiment", "approach=ptq_static", "approach.calibration.samples=50,100"])
+    plan = make_plan(SHIPPED, ["backend=fx", "approach=ptq_static", "approach.calibration.samples=50,100"])
     assert [cell.labels[2] for cell in plan.cells] == [
         "ptq_static[calibration.samples=50]",
         "ptq_static[calibration.samples=100]",

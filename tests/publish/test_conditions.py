@@ -56,6 +56,23 @@ def test_a_heading_says_under_which_conditions_its_rows_were_measured(how, words
     assert words.replace("_", "\\_") in tables.markdown(rows(lines), heading(lines))
 
 
+def test_rings_of_several_sizes_are_the_same_conditions():
+    run = sampled(ring=[0, 1])
+    run.lines[-1]["ring"] = [4, 5, 6, 7]
+    del run.lines[-2]["ring"]
+    assert heading(run.records()).conditions.count("thread") == 1
+    assert heading(run.records()).conditions.endswith("small pages, timed alone or timed in turns of 2 or 4")
+
+
+def test_blocks_that_were_measured_again_are_said():
+    run = sampled()
+    assert heading(run.records()).blocks == "8 invocations in 4 blocks"
+    cell = run.cell("ptq_dynamic")
+    for block in range(5):
+        run.invocation(cell, block, 8.0)
+    assert heading(run.records()).blocks == "13 invocations in 4 blocks and more in the place of disturbed ones"
+
+
 def test_they_are_columns_of_what_is_written(tmp_path):
     lines = sampled(policy="default", ring=[3, 4]).records()
     paths = tables.write(rows(lines), tmp_path, heading(lines))
