@@ -74,11 +74,11 @@ def prove(
             tally.add(precision, None if None in made else sum(made))
         else:
             nameless.append(precision)
-    # A product that has lost its name is one of those that no node names; which, is only plain where they are alike.
+    # A product that has lost its name is one of those that no node names; which, matters unless they are alike.
     left = [part for parts in work.values() for part in parts]
-    alike = len(set(nameless)) == 1 and len(nameless) == len(left) and None not in left
-    for precision in nameless[: 1 if alike else None]:
-        tally.add(precision, sum(left) if alike else None)
+    alike = len(nameless) == len(left) and (len(set(nameless)) == 1 or len(set(left)) == 1)
+    for precision, part in zip(nameless, left if alike else [None] * len(nameless), strict=True):
+        tally.add(precision, part)
     counts = (kinds["int8"], kinds["bf16"], kinds["fp32"])
     return ExecutedPrecision(*counts, source, dict(sorted(kernels.items())), tally.int8, tally.total)
 
