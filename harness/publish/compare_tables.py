@@ -34,6 +34,9 @@ _COLOURS = {
 #: A ratio needs this many decimals to show a change of one in a thousand.
 _PLACES = 3
 
+#: Columns of a terminal that has room for the interval of each side.
+_WIDE = 120
+
 
 @dataclass(frozen=True)
 class Line:
@@ -59,9 +62,9 @@ def show(compared: Comparison, root: Path, console: Console) -> None:
         console.print(Text(title, style="bold"), soft_wrap=True)
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
         for heading, side in zip(HEADINGS, _SIDES, strict=True):
-            table.add_column(Text(heading), overflow="fold", justify=side, no_wrap=heading != "cell")
+            table.add_column(Text(heading), overflow="fold", justify=side, no_wrap=heading == "verdict")
         for line in _spread(lines):
-            *texts, verdict = dataclasses.astuple(line)
+            *texts, verdict = dataclasses.astuple(_fitting(line, console.width))
             table.add_row(*map(Text, texts), Text(verdict, style=_COLOURS.get(verdict, "")))
         console.print(table)
     for sentence in words.sentences(compared):
@@ -122,6 +125,14 @@ def _spread(lines: list[Line]) -> Iterator[Line]:
         is_last = place + 1 == len(lines) or bool(lines[place + 1].cell)
         taken, rest = (rest, []) if is_last else (rest[:1], rest[1:])
         yield dataclasses.replace(line, cell="/".join(taken) + "/" * bool(rest))
+
+
+def _fitting(line: Line, width: int) -> Line:
+    """Return a line for a terminal, which breaks at spaces: a narrow one has the interval of the change alone."""
+    sides = {"a": line.a, "b": line.b}
+    if width < _WIDE:
+        sides = {name: text.partition(" [")[0] for name, text in sides.items()}
+    return dataclasses.replace(line, **sides, change=line.change.replace(", ", ","))
 
 
 def _level(row: pd.Series, name: str) -> str:

@@ -84,6 +84,19 @@ def test_a_slow_down_of_a_third_is_found_on_a_host_that_drifts_by_half(tmp_path,
     assert rows["fp32"]["latency_verdict"] in ("", "inconclusive")
 
 
+@pytest.mark.parametrize("width", ["80", "100", "140"])
+def test_a_terminal_cuts_off_no_name_no_interval_and_no_verdict(tmp_path, capsys, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", width)
+    store_run(tmp_path, A)
+    store_run(tmp_path, B)
+    _, shown, rows = compare(tmp_path, capsys)
+    table = shown[: shown.index("Speed, ")]
+    assert table.count("inconclusive") == 4 and "fp32" in table and "ptq_static" in table
+    row = rows["ptq_static"]
+    ends = ",".join(f"{float(row[f'latency_ratio_{end}']):.3f}" for end in ("low", "high"))
+    assert f"[{ends}]" in table and "throughput" in table
+
+
 def test_the_same_measured_twice_is_neither_changed_nor_equivalent(tmp_path, capsys):
     store_run(tmp_path, A)
     store_run(tmp_path, B)
