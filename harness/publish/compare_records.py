@@ -17,7 +17,7 @@ from harness.results import cells, store
 from harness.results.timings import cpu_ns, turn_medians
 from harness.stats.changes import Subject
 from harness.stats.disturbance import Invocation, foreign_share
-from harness.stats.verdict import cell_status
+from harness.stats.verdict import cell_status, has_failed
 
 Record = Mapping[str, Any]
 
@@ -72,8 +72,7 @@ def failed_or_missing(run: Run, digest: str, configs: Mapping[str, Mapping[str, 
     if status.name == "pending":
         done = f"{len(invocations)} of {blocks} blocks" if blocks else ""
         return None, ", ".join(filter(None, (done, "" if evaluated else "no accuracy")))
-    ended = status.name in ("oom", "timeout") or status.name.startswith("failed")
-    return (f"{status.name}: {status.reason}" if ended else None), None
+    return (f"{status.name}: {status.reason}" if has_failed(status.name) else None), None
 
 
 def mode_of(one: Run, other: Run) -> str:

@@ -14,6 +14,7 @@ from rich.text import Text
 from harness.plan.ceilings import CEILING, EMULATED
 from harness.plan.gate import COLUMNS, Bound, Gate, bound
 from harness.publish.numbers import is_known
+from harness.stats.verdict import has_failed
 from harness.words import counted
 
 #: Exit statuses of a run whose gates are not all met. A gate that is undecided is neither met nor failed.
@@ -27,9 +28,6 @@ _LEFT_OUT = ("excluded", "unsupported")
 
 #: Statuses of rows whose timings are not to be relied on, or not all there yet.
 _UNRELIABLE = ("unstable", "disturbed", "pending")
-
-#: Statuses of cells that have failed: what a gate asks of them they will not show.
-_BROKEN = ("oom", "timeout", "failed")
 
 #: Rows that a sentence names at most.
 _NAMED = 12
@@ -135,8 +133,8 @@ def _hold(row: pd.Series, column: str, wanted: Bound) -> tuple[str, str]:
         name = value.split("(")[0] if wanted.limit == "failed" else value
         return ("undecided" if value == "pending" else _word(wanted.holds(name))), str(value)
     if not is_known(value):
-        broken = status.split("(")[0] in _BROKEN
-        return ("failed", f"missing ({status})") if broken else ("undecided", "not known")
+        # What a gate asks of a cell that has failed it will not show.
+        return ("failed", f"missing ({status})") if has_failed(status) else ("undecided", "not known")
     if asked.words:
         return ("undecided" if value not in asked.words else _word(wanted.holds(value))), str(value)
     if asked.is_timed and status in _UNRELIABLE:

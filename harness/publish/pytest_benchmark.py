@@ -29,6 +29,7 @@ from harness.publish.speeds import level_of, series_by_block
 from harness.results import cells
 from harness.stats.common_level import CommonLevel
 from harness.stats.estimate import inverse, with_ends
+from harness.stats.verdict import has_failed
 
 Record = Mapping[str, Any]
 
@@ -40,9 +41,6 @@ _TOLD = (
     *("status", "reason", "metric", "value", "value_low", "value_high", "baseline", "criterion"),
     *("difference", "difference_low", "difference_high", "speedup", "speedup_low", "speedup_high"),
 )
-
-#: The statuses of cells that have failed, whatever else was measured of them.
-_FAILED = ("failed", "oom", "timeout")
 
 #: Of the interpreter that times; pytest-benchmark's is its own, ours is each environment's and stands in its lock.
 _INTERPRETER = (
@@ -99,9 +97,10 @@ def rows_of(records: Sequence[Record], host: Record | None) -> pd.DataFrame:
 
 def left_out(table: pd.DataFrame) -> dict[str, str]:
     """Return the key of each cell that has failed, and so is in no document -> its status and reason."""
-    kinds = table["status"].str.split("(").str[0]
     return {
-        row["cell_key"]: f"{row['status']}: {row['reason']}" for row in table[kinds.isin(_FAILED)].to_dict("records")
+        row["cell_key"]: f"{row['status']}: {row['reason']}"
+        for row in table.to_dict("records")
+        if has_failed(row["status"])
     }
 
 

@@ -24,6 +24,7 @@ from harness.publish.heading import Heading
 from harness.publish.numbers import decimals, ends, number
 from harness.publish.rows import COLUMNS
 from harness.results.cells import GROUP
+from harness.stats.verdict import has_failed
 
 #: A blank at which no line may end, until the line is printed.
 _TOGETHER = "\N{NO-BREAK SPACE}"
@@ -283,8 +284,7 @@ def _styled(lines: Sequence[str]) -> Text:
 
 def _colour(line: str) -> str:
     word = line.split(" [")[0]
-    broken = ("inaccurate", "partial", "disturbed", "unstable", "oom", "timeout", "failed")
-    red = word in broken or word.startswith("failed(")
+    red = word in ("inaccurate", "partial", "disturbed", "unstable") or has_failed(word)
     return "red" if red else _COLOURS.get(word, "")
 
 

@@ -14,6 +14,9 @@ from harness.plan.config import FAILED_INVOCATIONS, LEAST_INT8_SHARE
 from harness.stats.disturbance import is_majority
 from harness.stats.estimate import Ratio
 
+#: Kinds of failure that are statuses of their own; the others stand in brackets behind "failed".
+_NAMED_KINDS = ("oom", "timeout")
+
 #: Standard errors of log-ratios below this are rounding, not spread.
 _ROUNDING = 1e-12
 
@@ -100,7 +103,12 @@ def cell_status(
 
 
 def _failure_name(kind: str) -> str:
-    return kind if kind in ("oom", "timeout") else f"failed({kind})"
+    return kind if kind in _NAMED_KINDS else f"failed({kind})"
+
+
+def has_failed(status: str) -> bool:
+    """Say whether a status, or its word before the bracket, is that of a cell that has failed."""
+    return status.split("(")[0] in ("failed", *_NAMED_KINDS)
 
 
 def speed_verdicts(ratios: Sequence[Ratio | None], margin: float, alpha: float = 0.05) -> list[str]:

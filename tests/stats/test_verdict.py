@@ -7,8 +7,9 @@ import pytest
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
+from harness.errors import FAILURE_KINDS
 from harness.stats.estimate import Ratio, paired_ratio
-from harness.stats.verdict import Failed, cell_status, left_out, speed_verdicts
+from harness.stats.verdict import Failed, cell_status, has_failed, left_out, speed_verdicts
 
 OOM = Failed("oom", "needs more", "quantize")
 CRASH = Failed("crash", "died by SIGSEGV", "measure", 1)
@@ -125,3 +126,16 @@ def test_twenty_comparisons_of_the_same_code_raise_hardly_any_alarm():
 def test_a_margin_must_be_one():
     with pytest.raises(ValueError, match="margin=0"):
         speed_verdicts([], margin=0)
+
+
+@pytest.mark.parametrize("kind", FAILURE_KINDS)
+def test_each_kind_of_failure_is_a_status_that_has_failed(kind):
+    status = cell_status(
+        failures=[Failed(kind, "why", "evaluate")], evaluated=False, invocations=0, blocks=4, steady={}, criterion=None
+    )
+    assert has_failed(status.name), status
+
+
+def test_no_other_status_has_failed():
+    others = ("ok", "inaccurate", "partial", "disturbed", "unstable", "pending", "excluded", "unsupported")
+    assert not any(map(has_failed, others))
