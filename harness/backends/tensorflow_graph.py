@@ -144,15 +144,12 @@ class Runner:
         self._session.run(self._output, dict(zip(self._feeds, arrays, strict=True)), options, trace)
         nodes = {node.name: node for graph in trace.partition_graphs for node in graph.node}
         told = [node for device in trace.step_stats.dev_stats for node in device.node_stats]
-        ran = [node.node_name for node in told if node.node_name in nodes]
-        counts: Counter[str] = Counter(_kernel(nodes[name]) for name in ran)
-        products = {kernel: count for kernel, count in sorted(counts.items()) if _PRODUCT in kernel}
-
         shapes = {f"{node.node_name}:{out.slot}": _shape(out) for node in told for out in node.output}
-        tally = Tally()
-        for name in ran:
+        products, tally = Counter(), Tally()
+        for name in (node.node_name for node in told if node.node_name in nodes):
             kernel = _kernel(nodes[name])
             if _PRODUCT in kernel:
+                products[kernel] += 1
                 left = shapes.get(_with_slot(nodes[name].input[0]))
                 precision = "int8" if kernel.endswith("[int8]") else "other"
                 tally.add(precision, of_product(left, shapes.get(f"{name}:0")))
@@ -165,7 +162,7 @@ class Runner:
             bf16_ops=total("bf16"),
             fp32_ops=total("fp32"),
             source="TensorFlow RunMetadata (step_stats and partition_graphs)",
-            kernels=products,
+            kernels=dict(sorted(products.items())),
             int8_multiplications=tally.int8,
             multiplications=tally.total,
         )

@@ -37,11 +37,11 @@ def options(catalogue: Catalogue, axis: str, name: str, fields: Fields, label: s
     UserError : an unknown option or field, a value of the wrong type or outside its domain, a missing field.
     """
     plain = _compose(catalogue, axis, name)
+    told = [field for field, values in fields.items() if label is None or len(values) > 1]
     built = []
     for values in itertools.product(*fields.values()):
         chosen = dict(zip(fields, values, strict=True))
         config = _typed(AXES[axis], plain, axis, name, chosen)
-        told = [field for field in chosen if label is None or len(fields[field]) > 1]
         brackets = ",".join(f"{field}={_short(chosen[field])}" for field in told)
         text = (label or name) + (f"[{brackets}]" if brackets else "")
         built.append(Option(axis=axis, label=text, config=config, digest=digest([axis, config])))

@@ -17,7 +17,6 @@ INCOMPARABLE = "not comparable"
 #: Column of :data:`harness.publish.conditions.COLUMNS` that changes what is timed, wherever -> its words.
 _ANYWHERE = {"wait_policy": "wait policy", "huge_pages": "huge pages"}
 
-_BATCHES = {"latency": "latency_batch_size", "throughput": "throughput_batch_size"}
 _PROTOCOL = list(AXES).index("protocol")
 
 
@@ -67,7 +66,7 @@ def _what_is_timed(cell: Cell, run: Run, side: int, role: str, mode: str) -> dic
     found = {words: conditions.shown(row[name]) for name, words in _ANYWHERE.items()}
     # A record that is older than a field was made under what is now its default.
     found["lengths"] = protocol.get("lengths", ProtocolConfig.lengths)
-    found[f"{role} batch"] = str(protocol[_BATCHES[role]])
+    found[f"{role} batch"] = str(protocol[f"{role}_batch_size"])
     if mode != "hosts":
         found |= {name: _joined(values) for name, values in conditions.numbers(lines).items()}
     found["tokens"] = _joined(sorted({series["sequence_length"] or 0 for series in timed}))

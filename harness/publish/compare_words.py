@@ -11,8 +11,8 @@ import pandas as pd
 
 from harness.plan.config import AXES
 from harness.publish import conditions
-from harness.publish.compare import ROLES, Comparison
-from harness.publish.compare_columns import SPEEDUP
+from harness.publish.compare import Comparison
+from harness.publish.compare_columns import ROLES, SPEEDUP
 from harness.publish.compare_conditions import protocols
 from harness.publish.compare_records import Run, matched, versions_of
 from harness.publish.leaves import leaves

@@ -110,8 +110,9 @@ def _in_words(row: Record) -> str:
 
 
 def _beside(sizes: Collection[int]) -> str:
-    turns = [f"timed in turns of {' or '.join(map(str, sorted(set(sizes) - {1})))}"] if set(sizes) - {1} else []
-    return " or ".join([*(["timed alone"] if 1 in sizes else []), *turns])
+    alone = ["timed alone"] if 1 in sizes else []
+    rings = [str(size) for size in sorted(sizes) if size > 1]
+    return " or ".join([*alone, *([f"timed in turns of {' or '.join(rings)}"] if rings else [])])
 
 
 def _timed_with(invocation: Record) -> int:

@@ -62,9 +62,10 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     if getattr(network.config, "pad_token_id", None) is None and known.get("pad_id") is not None:
         # A decoder's head refuses batches until it is told which tokens are padding.
         network.config.pad_token_id = known["pad_id"]
+    rows = load_rows(tokenised / "train.npz")
     start, losses = time.monotonic(), []
     if not cell.model.fine_tuned:
-        losses = train(network, load_rows(tokenised / "train.npz"), task.fine_tune, report)
+        losses = train(network, rows, task.fine_tune, report)
     seconds = time.monotonic() - start
     network.save_pretrained(out, safe_serialization=True)
     if modality(cell.model.architecture) == "text":
@@ -72,15 +73,15 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
     means = [float(np.mean(losses[at : at + LOSS_STEPS])) for at in range(0, len(losses), LOSS_STEPS)]
     told = {
         "label_matching": matching.to_dict() if matching is not None and labels else None,
-        "per_row": _work(network, tokenised),
+        "per_row": _work(network, rows),
     }
     return {"steps": len(losses), "seconds": seconds, "losses": means, **told}
 
 
-def _work(network: PreTrainedModel, tokenised: Path) -> dict[str, int] | None:
+def _work(network: PreTrainedModel, rows: Rows) -> dict[str, int] | None:
     from harness.models.work import per_row
 
-    image = load_rows(tokenised / "train.npz").batch([0]).get("pixel_values")
+    image = rows.batch([0]).get("pixel_values")
     return per_row(network, None if image is None else image[0])
 
 
