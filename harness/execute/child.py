@@ -22,7 +22,7 @@ MEMORY_SHARE = 0.9
 
 
 #: Stages that time forward passes.
-_TIMED = ("measure", "instance", "scenario")
+_TIMED = ("measure", "instance", "scenario", "peak")
 
 #: Has malloc ask for huge pages (glibc 2.35 or newer, and a kernel whose transparent huge pages are not off). With
 #: small ones, which physical pages a process got is luck, and its speed with it: two processes of one cell differed by

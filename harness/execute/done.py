@@ -20,6 +20,7 @@ class Done:
     datasets: set[str] = field(default_factory=set)
     trials: set[tuple[str, int]] = field(default_factory=set)
     evaluated: set[str] = field(default_factory=set)
+    peaks: set[tuple[int, ...]] = field(default_factory=set)  # cores whose peak is known
     invoked: set[tuple[str, int]] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     failed_invocations: Counter[str] = field(default_factory=Counter)
@@ -37,6 +38,8 @@ class Done:
             self.prepared.add(cell)
         elif kind == "dataset":
             self.datasets.add(line["tokenised"])
+        elif kind == "peak":
+            self.peaks.add(tuple(line["cores"]))
         elif kind == "trial":
             self.trials.add((cell, line["index"]))
         elif kind == "accuracy":

@@ -58,6 +58,7 @@ class Ledger:
                     stages=prepared.stages,
                     provenance=prepared.provenance,
                     label_matching=prepared.label_matching,
+                    per_row=prepared.per_row,
                 )
             )
 

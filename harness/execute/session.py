@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StageError
-from harness.execute import further, scenarios
+from harness.execute import further, peaks, scenarios
 from harness.execute.artefacts import Artefact
 from harness.execute.child import Children, require_ok
 from harness.execute.done import Done
@@ -118,6 +118,8 @@ class Session:
         self._view.begin(f"run {self._ledger.run}: {len(self._cells)} cells, {self._slot_count} invocations", steps)
         try:
             self.prepare()
+            prepared = [cell for cell in self._cells if self.is_prepared(cell) and not self.is_closed(cell)]
+            peaks.measure(prepared, self._children, self._ledger, self._view)
             self._measure_blocks()
             self._measure_further()
         except KeyboardInterrupt:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.backends.multiplications import of_rows
 from harness.publish.numbers import NOTHING, decimals, is_known, number
 from harness.results.cells import series as series_of
 
@@ -24,7 +25,7 @@ COLUMNS: dict[str, str] = dict.fromkeys(
 #: Likewise; only a run has them whose host told them or whose config names a price. Energy and cost are at the
 #: throughput batch, the others at the latency batch.
 OPTIONAL_COLUMNS: dict[str, str] = dict.fromkeys(
-    ("energy_mj", "instructions", "cycles", "memory_share", "cost_per_million"), "Float64"
+    ("energy_mj", "instructions", "cycles", "memory_share", "int8_peak_share", "cost_per_million"), "Float64"
 )
 
 #: Stages that make a cell's own artefact from the FP32 checkpoint.
@@ -35,7 +36,12 @@ _LINE_BYTES = 64
 
 
 def columns(
-    prepared: Record | None, invocations: Sequence[Record], per_second: float | None, host: Record
+    prepared: Record | None,
+    invocations: Sequence[Record],
+    per_second: float | None,
+    host: Record,
+    int8_share: float | None = None,
+    peaks: Mapping[tuple[int, ...], Record] | None = None,
 ) -> dict[str, Any]:
     """Return what a cell's records give of :data:`COLUMNS` and :data:`OPTIONAL_COLUMNS`, medians over invocations.
 
@@ -43,6 +49,8 @@ def columns(
     ----------
     per_second : rows at the throughput batch.
     host : the cell's host option, which may name a price an hour.
+    int8_share : share of the cell's multiplications that ran in INT8.
+    peaks : cores -> the `peak` record of them.
     """
     row: dict[str, Any] = {}
     if prepared is not None:
@@ -62,6 +70,7 @@ def columns(
     energy_uj = _median(_per_row(one, "energy_uj") for one in throughput)
     row["energy_mj"] = None if energy_uj is None else energy_uj / 1e3
     row["memory_share"] = _median(_memory_share(one) for one in invocations)
+    row["int8_peak_share"] = _peak_share(prepared, invocations[-1], throughput, per_second, int8_share, peaks or {})
     price = host.get("price_per_hour")
     row["cost_per_million"] = price / 3600 * 1e6 / per_second if price is not None and per_second else None
     return {name: value for name, value in row.items() if value is not None}
@@ -79,10 +88,11 @@ def texts(group: pd.DataFrame) -> dict[str, tuple[str, Any]]:
         "instructions": "instr/row",
         "cycles": "cycles/row",
         "memory_share": "memory %",
+        "int8_peak_share": "int8 peak %",
         "cost_per_million": "cost/1e6",
     }
     return {
-        name: (title, _text(name, 100 if name == "memory_share" else 1))
+        name: (title, _text(name, 100 if name in ("memory_share", "int8_peak_share") else 1))
         for name, title in titles.items()
         if name in group and group[name].notna().any()
     }
@@ -101,6 +111,12 @@ def legend(frame: pd.DataFrame) -> Iterator[str]:
             "mJ/row: of the CPU packages with all that they did meanwhile (RAPL), at the throughput batch. instr/row, "
             "cycles/row: in user mode (perf), at the latency batch; memory %: bytes of their last-level misses a "
             "second over what the control copied a second."
+        )
+    if "int8_peak_share" in frame and frame["int8_peak_share"].notna().any():
+        yield (
+            "int8 peak %: multiplications in INT8 a second at the throughput batch, padding included, over those of "
+            "the fastest 8-bit matrix product that torch showed on these cores; a runtime with faster kernels can "
+            "exceed it."
         )
     if "cost_per_million" in frame and frame["cost_per_million"].notna().any():
         yield "cost/1e6: of a million rows at the throughput batch, by host.price_per_hour, in its currency."
@@ -133,6 +149,24 @@ def _clock_khz(invocation: Record) -> float | None:
 def _per_row(series: Record, name: str) -> float | None:
     counted, passes = series.get("counters", {}).get(name), series.get("counted_passes")
     return None if counted is None or not passes else counted / (passes * series["batch_size"])
+
+
+def _peak_share(
+    prepared: Record | None,
+    invocation: Record,
+    throughput: Sequence[Record],
+    per_second: float | None,
+    int8_share: float | None,
+    peaks: Mapping[tuple[int, ...], Record],
+) -> float | None:
+    """Return 8-bit multiplications a second over the host's; None where a factor is not known, or lengths differ."""
+    peak = peaks.get(tuple(invocation["cores"]))
+    if prepared is None or peak is None or not throughput or not per_second or not int8_share:
+        return None
+    if "tokens" in throughput[-1]:
+        return None
+    multiplications = of_rows(prepared.get("per_row"), 1, throughput[-1]["sequence_length"])
+    return None if multiplications is None else multiplications * int8_share * per_second / peak["int8_per_second"]
 
 
 def _memory_share(invocation: Record) -> float | None:

@@ -30,6 +30,7 @@ class Recorded:
     scenarios: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     failed_scenarios: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     trials: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    peaks: dict[tuple[int, ...], Record] = field(default_factory=dict)  # cores -> their fastest 8-bit product
     host: disturbances.HostStates = field(default_factory=disturbances.HostStates)
 
 
@@ -64,6 +65,8 @@ def index(records: Iterable[Record]) -> Recorded:
             break
         elif kind == "dataset":
             run.datasets[record["tokenised"]] = record
+        elif kind == "peak":
+            run.peaks[tuple(record["cores"])] = record
         elif kind in ("prepared", "accuracy"):
             getattr(run, kind)[record["cell_digest"]] = record
         elif kind == "invocation":

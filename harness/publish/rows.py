@@ -150,7 +150,9 @@ def _row(
         measured = [*run.invocations[cell.digest].values()]
         row |= placements.columns(measured) | conditions.columns(measured, protocol)
         notes += conditions.mixed(measured)
-        row |= costs.columns(run.prepared.get(cell.digest), measured, row.get("throughput_per_s"), host)
+        row |= costs.columns(
+            run.prepared.get(cell.digest), measured, row.get("throughput_per_s"), host, row.get("int8_share"), run.peaks
+        )
     if cell.digest in run.scenarios:
         undisturbed, busy = disturbances.scenarios(run, cell)
         searched = protocol["scenario"]["server_per_second"] is None

@@ -92,12 +92,19 @@ def prepared(
     stages: Sequence[Mapping[str, Any]],
     provenance: Mapping[str, Any],
     label_matching: Mapping[str, Any] | None = None,
+    per_row: Mapping[str, int] | None = None,
 ) -> Record:
     """Return the record of a cell that has its artefact.
 
     `label_matching` is there only where the model came with a head: how its outputs stand for the task's labels.
+    `per_row` is there where the multiplications of the FP32 network are known.
     """
-    return _record("prepared", locals(), optional=("label_matching",))
+    return _record("prepared", locals(), optional=("label_matching", "per_row"))
+
+
+def peak(*, cores: Sequence[int], threads: int, int8_per_second: float, size: int, kernel: str) -> Record:
+    """Return the record of the fastest 8-bit matrix product on the cores that cells are pinned to."""
+    return _record("peak", locals())
 
 
 def trial(

@@ -29,7 +29,10 @@ from harness.worker import amx, memory  # noqa: E402
 from harness.worker.channel import Report  # noqa: E402
 
 #: The only modules of this folder that a spec can name.
-STAGES = ("tokenise", "windows", "finetune", "quantize", "tune", "evaluate", "score", "measure", "scenario", "instance")
+STAGES = (
+    *("tokenise", "windows", "finetune", "quantize", "tune", "evaluate", "score"),
+    *("peak", "measure", "scenario", "instance"),
+)
 
 #: Less than this is a full disk: what a framework's own writer then says need not name the reason.
 _FULL_BYTES = 2**20

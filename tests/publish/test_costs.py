@@ -13,6 +13,7 @@ from harness.plan.config import HostConfig
 from harness.publish import costs, tables
 from harness.publish.heading import heading
 from harness.publish.rows import rows
+from harness.results import record
 from tests.publish.sample_run import MS, SampleRun
 
 COUNTERS = {"energy_uj": 8_000_000, "instructions": 500_000_000, "cycles": 250_000_000, "cache_misses": 50_000}
@@ -91,3 +92,52 @@ def test_a_person_reads_what_is_told_and_what_it_means(tmp_path):
     assert "host.price\\_per\\_hour" in written
     frame = pd.read_parquet(tables.write(rows(lines), tmp_path, heading(lines))[2])
     assert frame["energy_mj"][0] == pytest.approx(20.0)
+
+
+PEAK = {"cores": [0, 1], "threads": 2, "int8_per_second": 4e9, "size": 1024, "kernel": "x86 of torch 2"}
+SHARE = {"int8_multiplications": 90, "multiplications": 100}
+
+
+def int8(*, per_row=None, peak=PEAK, executed=SHARE, tokens: int | None = 128, real=False) -> pd.DataFrame:
+    """An INT8 cell of 200 rows a second."""
+    run = SampleRun()
+    cell = run.cell("ptq_static")
+    run.prepared(cell)
+    run.lines[-1] |= {"per_row": per_row} if per_row else {}
+    run.accuracy(cell, run.predictions({1}))
+    run.lines[-1]["executed"] |= executed
+    if peak:
+        run.lines.append(record.peak(**peak))
+    for block in range(3):
+        run.invocation(cell, block, 10.0, throughput_ms=40.0)
+        for series in run.lines[-1]["series"]:
+            series |= {"sequence_length": tokens} | ({"tokens": [5]} if real else {})
+    return rows(run.records())
+
+
+def test_what_of_the_hosts_8_bit_peak_a_cell_reaches():
+    # A row of 128 tokens: 1,000 + 128 x 50 + 128 x 128 = 23,784 multiplications, nine tenths of them in INT8.
+    found = int8(per_row={"row": 1000, "token": 50, "token_pair": 1}).iloc[0]
+    expected = 23_784 * 0.9 * found["throughput_per_s"] / 4e9
+    assert found["int8_peak_share"] == pytest.approx(expected) and found["throughput_per_s"] == pytest.approx(200)
+
+
+def test_an_image_has_no_tokens():
+    found = int8(per_row={"row": 2_000_000, "token": 0, "token_pair": 0}, tokens=None).iloc[0]
+    assert found["int8_peak_share"] == pytest.approx(2e6 * 0.9 * 200 / 4e9)
+
+
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        {"per_row": None},
+        {"peak": None},
+        {"peak": {**PEAK, "cores": [0]}},
+        {"executed": {}},
+        {"executed": {"int8_multiplications": 0, "multiplications": 100}},
+        {"real": True, "tokens": None},
+    ],
+)
+def test_a_share_of_the_peak_stands_only_where_all_of_it_is_known(lacking):
+    known = {"per_row": {"row": 1, "token": 1, "token_pair": 0}}
+    assert "int8_peak_share" not in int8(**{**known, **lacking}).columns

@@ -46,6 +46,11 @@ def dataset() -> record.Record:
     )
 
 
+def peak() -> record.Record:
+    """Return a peak record."""
+    return record.peak(cores=[0, 1], threads=2, int8_per_second=4.1e11, size=1024, kernel="x86 of torch 2.13.0")
+
+
 def prepared() -> record.Record:
     """Return a prepared record."""
     stages = [{"stage": "tokenise", "artefact": "a1", "seconds": 0.5, "reused": True}]
@@ -173,4 +178,4 @@ def end(status: str = "complete") -> record.Record:
 
 def all_types() -> list[record.Record]:
     """Return one record of each type, in the order of a run."""
-    return [header(), dataset(), trial(), prepared(), accuracy(), invocation(), scenario(), failure(), end()]
+    return [header(), dataset(), trial(), prepared(), accuracy(), peak(), invocation(), scenario(), failure(), end()]
