@@ -53,7 +53,10 @@ numbers = generator.randn(2, 60)
 pairs.append(("pearson", numbers[0].tolist(), (numbers.sum(axis=0)).tolist()))
 pairs.append(("perplexity", np.abs(numbers[0]).tolist(), generator.randint(1, 9, 60).tolist()))
 found["held against"] = [
-    [name, outcome(name, said, true, plain)["value"], float(theirs[name](true, said))] for name, said, true in pairs
+    # With a key also accuracy goes through `evaluate`.
+    [name, outcome(name, said, true, {**plain, **key})["value"], float(theirs[name](true, said))]
+    for name, said, true in pairs
+    for key in ({}, {"metric_key": name})
 ]
 print(json.dumps(found))
 """
