@@ -56,7 +56,7 @@ def add_measuring_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare; 3 when a cell failed, 1 when something got slower or less accurate.
 
-    4 when something could not be compared at all, because a side has not measured it or under other conditions; else 0.
+    4 when some verdict is inconclusive, or a side has not measured a cell; 0 when all are decided and none is worse.
     """
     require_sound(arguments)
     parts = [sides.parse(text) for text in (arguments.a, arguments.b)]

@@ -99,11 +99,10 @@ class Comparison:
 
     @property
     def is_open(self) -> bool:
-        """Whether something could not be compared at all: not measured on a side, or under other conditions."""
-        reasons = (reason for role in ROLES for reason in self.rows[f"{role}_reason"].dropna())
+        """Whether some question has no answer: not measured on a side, not comparable, or measured and inconclusive."""
         is_missing = bool(self.rows[["a_missing", "b_missing"]].notna().any(axis=None))
-        other_rows = bool(self.rows["accuracy_reason"].notna().any())
-        return is_missing or other_rows or any(reason.startswith(compare_conditions.INCOMPARABLE) for reason in reasons)
+        verdicts = self.rows[[f"{name}_verdict" for name in (*ROLES, "accuracy")]]
+        return is_missing or bool((verdicts == "inconclusive").any(axis=None))
 
 
 def comparison(one: Run, other: Run, root: Path, rule: Rule) -> Comparison:

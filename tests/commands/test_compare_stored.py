@@ -102,7 +102,7 @@ def test_the_same_measured_twice_is_neither_changed_nor_equivalent(tmp_path, cap
     store_run(tmp_path, B)
     aa.append(tmp_path, entry(floor=0.02, drift=0.59))
     status, shown, rows = compare(tmp_path, capsys)
-    assert status == 0
+    assert status == 4
     assert {row["latency_verdict"] for row in rows.values()} == {"inconclusive"}
     assert "that nothing changed between two runs cannot be shown" in shown
 
@@ -112,7 +112,7 @@ def test_a_change_within_the_floor_is_not_reported(tmp_path, capsys):
     store_run(tmp_path, B, int8=1.05)
     aa.append(tmp_path, entry(floor=0.2, floors={}))
     status, shown, rows = compare(tmp_path, capsys)
-    assert status == 0 and rows["ptq_static"]["latency_verdict"] == "inconclusive"
+    assert status == 4 and rows["ptq_static"]["latency_verdict"] == "inconclusive"
     assert "reaches within 20.0%" in shown
 
 
