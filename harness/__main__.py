@@ -9,12 +9,11 @@ from harness.errors import StageError, UserError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; return the exit status.
-
-    0 done, 1 gate failed, 2 wrong usage, 3 cell failed, 4 gate undecided, 130 interrupted.
-    """
+    """Run one command; return the exit status, one of :data:`harness.advice.EXIT_STATUSES`."""
     from harness import cli
+    from harness.outlet import outlast_readers
 
+    outlast_readers()
     try:
         status = cli.run(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
@@ -29,7 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
         print("harness: interrupted; the same command goes on where this one stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader (head, less) went away. The records are on disk; Python's flush at exit must not complain.
+        # Only of output that stands in the place of the process's own, which outlasts its readers. The records are on
+        # disk; Python's flush at exit must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
 

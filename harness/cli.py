@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from harness.advice import EXIT_STATUSES
 from harness.errors import UserError, nearest
 
 
@@ -112,8 +113,7 @@ def _parser(chosen: str | None) -> _Parser:
     parser = _Parser(
         prog="harness",
         description="Low-precision inference on Xeon: sweeps, accuracy-aware tuning, measurements that can be trusted.",
-        epilog="Exit status: 0 done, 1 some gate failed, 2 wrong usage, 3 some cell failed, 4 some gate is undecided, "
-        "130 interrupted.",
+        epilog=f"Exit status: {', '.join(f'{status} {one.means}' for status, one in EXIT_STATUSES.items())}.",
     )
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=_Parser)

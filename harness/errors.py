@@ -36,6 +36,10 @@ class UserError(Exception):
     """Bad input from a person: shown as one line, exit status 2, never a traceback."""
 
 
+class UnwritableError(UserError):
+    """A file that shows results cannot be written; what it would hold can still be printed."""
+
+
 class StageError(Exception):
     """A stage failed in a way that has a name.
 

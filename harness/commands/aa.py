@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from harness.commands.compare import add_measuring_options, measure, publish, require_sound
+from harness.commands.compare import add_measuring_options, measure, publish, require_sound, write
 from harness.execute import sides
 from harness.plan.catalogue import catalogue
 from harness.publish.compare import ROLES, Comparison, comparison
@@ -34,8 +34,6 @@ def run(arguments: argparse.Namespace) -> int:
     runs, counts = measure(arguments, (now, now), catalogue(arguments.project))
     # Judged without a floor: it is what this is to find.
     compared = comparison(read(runs[0]), read(runs[1]), arguments.results, Rule(margin=arguments.margin))
-    console = Console()
-    publish(compared, arguments.results, console)
     # What a comparison would not judge for want of pairs tells nothing of the noise either.
     fewest = fewest_pairs(compared.rule.sign_flip_alpha)
     judged = {name: sides for name, sides in compared.pairs.items() if len(sides[0]) >= fewest}
@@ -43,6 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     of_series = {role: noise([judged[name] for name in judged if name[1] == role]) for role in ROLES}
     floors = {role: one.floor for role, one in of_series.items() if one.floor is not None}
     path = aa.append(arguments.results, _entry(compared, found, floors, arguments.pairs))
+    written, console = write(compared, arguments.results), Console()
+    publish(compared, arguments.results, written, console)
     for line in _lines(compared, found, floors, path):
         console.print(Text(line), soft_wrap=True)
     return 3 if any(one.failed_cells or one.failed_invocations for one in counts) else 0

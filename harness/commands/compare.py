@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
+from harness.commands import output
 from harness.errors import UserError
 from harness.execute import host as hosts
 from harness.execute import sides
 from harness.execute.assemble import Place
-from harness.execute.cache import cache_folder
+from harness.execute.cache import usable_cache
 from harness.execute.comparison import compare
 from harness.execute.environment import environments
 from harness.execute.session import Counts
@@ -24,6 +24,7 @@ from harness.publish import compare_tables
 from harness.publish.compare import Comparison, comparison
 from harness.publish.compare_records import read
 from harness.publish.gates import UNDECIDED
+from harness.publish.json_values import compare_values
 from harness.publish.live import view_for
 from harness.results import aa, store
 from harness.stats.changes import Rule
@@ -39,6 +40,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("b", metavar="B", help="the other side")
     add_measuring_options(parser)
     parser.add_argument("--stored", action="store_true", help="compare what two runs have stored; run nothing")
+    output.add_out(parser)
+    output.add_json(parser)
 
 
 def add_measuring_options(parser: argparse.ArgumentParser) -> None:
@@ -67,8 +70,15 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         runs, counts = measure(arguments, parts, catalogue(arguments.project))
     compared = comparison(read(runs[0]), read(runs[1]), root, rule_of(root, runs[0], arguments.margin))
-    publish(compared, root, Console())
-    if compared.has_failed or any(one.failed_cells or one.failed_invocations for one in counts):
+    failed = compared.has_failed or any(one.failed_cells or one.failed_invocations for one in counts)
+    written = write(compared, root, arguments.out)
+    if arguments.json:
+        output.print_json("compare", compare_values(compared, failed), written)
+    elif output.to_stdout(arguments):
+        print(compare_tables.markdown(compared, root), end="")
+    else:
+        publish(compared, root, written, Console())
+    if failed:
         return 3
     if compared.is_regression:
         return 1
@@ -95,7 +105,7 @@ def measure(
     arguments: argparse.Namespace, parts: Sequence[sides.Parts], shipped: Catalogue
 ) -> tuple[list[Path], list[Counts]]:
     """Measure two sides in turns; return the files and counts of their runs."""
-    place = Place(arguments.results, cache_folder())
+    place = Place(arguments.results, usable_cache())
     plan = _plan(arguments, parts, shipped)
     known = environments(shipped, place.cache)
     resolved = [sides.resolve(one, plan, known, place) for one in parts]
@@ -109,18 +119,23 @@ def measure(
         )
 
 
-def publish(compared: Comparison, root: Path, console: Console) -> None:
-    """Print a comparison and write its table and picture."""
-    from harness.publish import compare_picture  # a second of matplotlib, which no mistake should wait for
+def write(compared: Comparison, root: Path, out: str | None = None) -> output.Written:
+    """Write the table and the picture of a comparison, below the results unless `out` names a folder."""
 
-    folder = root / store.TABLES
-    # Before anything is printed: whoever reads that may have read enough.
-    paths = compare_tables.write(compared, root, folder)
-    pictures = [folder / f"{compare_tables.name_of(compared)}.{suffix}" for suffix in ("svg", "png")]
-    paths += compare_picture.draw(compared, pictures)
+    def make(folder: Path) -> list[Path]:
+        from harness.publish import compare_picture  # a second of matplotlib, which no mistake should wait for
+
+        paths = compare_tables.write(compared, root, folder)
+        pictures = [folder / f"{compare_tables.name_of(compared)}.{suffix}" for suffix in ("svg", "png")]
+        return [*paths, *compare_picture.draw(compared, pictures)]
+
+    return output.write(out, root / store.TABLES, make)
+
+
+def publish(compared: Comparison, root: Path, written: output.Written, console: Console) -> None:
+    """Print a comparison, and what was written of it."""
     compare_tables.show(compared, root, console)
-    for path in paths:
-        console.print(Text(f"written: {path}", style="dim"), soft_wrap=True)
+    output.tell(written, console)
 
 
 def _plan(arguments: argparse.Namespace, parts: Sequence[sides.Parts], shipped: Catalogue) -> Plan:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 
 from rich.console import Console
 
+from harness.commands import output
 from harness.execute import trust
 from harness.execute.described import find_host
 from harness.execute.host import describe, fingerprint
@@ -17,7 +17,7 @@ from harness.publish import doctor
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's own options."""
-    parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    output.add_json(parser)
     parser.add_argument(
         "--host",
         metavar="HOST",
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
             "host": dataclasses.asdict(host),
             "findings": [dataclasses.asdict(finding) for finding in findings],
         }
-        print(json.dumps(values, indent=1))
+        output.print_json("doctor", values)
     else:
         doctor.render(host, findings, Console())
     return 0

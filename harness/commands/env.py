@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.commands import output
 from harness.errors import StageError, UserError
-from harness.execute.cache import cache_folder
-from harness.execute.environment import Environments, environments
+from harness.execute.cache import cache_folder, usable_cache
+from harness.execute.environment import Environments, State, environments
 from harness.plan.catalogue import catalogue
 from harness.publish.live import view_for
+from harness.publish.narrow import print_table
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's own options."""
     parser.add_argument("action", choices=("list", "build", "remove"), nargs="?", default="list")
     parser.add_argument("names", nargs="*", metavar="NAME", help="environments; for build, none means all")
+    output.add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """List, build or remove; `build` prints each environment's python, one a line."""
     shipped = catalogue(arguments.project)
-    known = environments(shipped, cache_folder())
+    if arguments.json and arguments.action != "list":
+        raise UserError(f"env {arguments.action}: --json is of 'harness env list' alone")
+    known = environments(shipped, usable_cache() if arguments.action == "build" else cache_folder())
     for name in arguments.names:
         shipped.require("environment", name)
     if arguments.action == "list":
-        Console().print(_table(known.list()))
+        states = known.list()
+        if arguments.json:
+            output.print_json("env list", {"environments": [_values(one) for one in states]})
+        else:
+            print_table(_table(states), Console())
     elif arguments.action == "remove":
         if not arguments.names:
             raise UserError("env remove: name the environments to remove (see 'harness env list')")
@@ -55,7 +65,18 @@ def _build(known: Environments, names: list[str]) -> int:
     return 2 if errors else 0
 
 
-def _table(states: list) -> Table:
+def _values(state: State) -> dict[str, Any]:
+    return {
+        "name": state.name,
+        "lock": state.lock_hash,
+        "state": state.state,
+        "size_bytes": state.size_bytes,
+        "folder": str(state.path),
+        "note": state.note,
+    }
+
+
+def _table(states: list[State]) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in ("environment", "lock", "state", "size", "folder"):
         table.add_column(column, justify="right" if column == "size" else "left", overflow="fold")

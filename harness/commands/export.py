@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from harness.commands import output
 from harness.publish import pytest_benchmark
 from harness.results import cells, store
 
@@ -17,7 +18,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run's id, its beginning, or a file")
     parser.add_argument("cell", nargs="?", metavar="CELL", help="a cell's key, or some of its labels; else all cells")
     parser.add_argument("--format", choices=("pytest-benchmark",), default="pytest-benchmark", help="whose format")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the file to write")
+    parser.add_argument(
+        *("-o", "--output", "--out"),
+        dest="out",
+        required=True,
+        metavar="FILE",
+        help=f"the file to write, or a folder for RUN.json in it; '{output.STDOUT}': print it",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -26,9 +33,14 @@ def run(arguments: argparse.Namespace) -> int:
     host = store.read_host(arguments.results, records[0]["host"])
     table = pytest_benchmark.rows_of(records, host)
     content = pytest_benchmark.document(records, host, arguments.cell, table)
-    pytest_benchmark.write(content, arguments.output)
-    count = len(content["benchmarks"])
-    Console().print(Text(f"written: {arguments.output} ({count} benchmarks)", style="dim"), soft_wrap=True)
+    if output.to_stdout(arguments):
+        print(pytest_benchmark.text(content))
+    else:
+        path = Path(arguments.out)
+        path = path / f"{records[0]['run']}.json" if path.is_dir() else path
+        pytest_benchmark.write(content, path)
+        count = len(content["benchmarks"])
+        Console().print(Text(f"written: {path} ({count} benchmarks)", style="dim"), soft_wrap=True)
     meant = records[0]["cells"] if arguments.cell is None else cells.some(records[0], arguments.cell)
     keys = {entry["key"] for entry in meant}
     failed = {key: why for key, why in pytest_benchmark.left_out(table).items() if key in keys}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.commands import output
 from harness.execute.described import find_host
 from harness.execute.host import Host, describe, with_all_instructions
 from harness.execute.placement import Placement, placed
@@ -20,6 +20,7 @@ from harness.plan.catalogue import catalogue
 from harness.plan.config import AXES
 from harness.plan.matrix import Plan, make_plan
 from harness.plan.preview import Preview, previews
+from harness.publish.narrow import print_table
 
 #: More cells than a person reads: counts for each axis are printed instead.
 LISTED_CELLS = 200
@@ -28,7 +29,7 @@ LISTED_CELLS = 200
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's own options."""
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    output.add_json(form)
     form.add_argument(
         "--compatibility",
         action="store_true",
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         own = previews(plan.cells)
         inputs = [dataclasses.asdict(one) for one in own]
-        print(json.dumps(as_json(plan, host) | {"inputs": inputs}, indent=1))
+        output.print_json("plan", as_json(plan, host) | {"inputs": inputs})
         return _status(own)
     if arguments.compatibility:
         from harness.publish import compatibility  # pandas, which no other form of this command needs
@@ -81,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
             counts = Counter(cell.labels[place] for cell in plan.cells)
             console.print(Text(f"  {axis}: " + ", ".join(f"{label} ({count})" for label, count in counts.items())))
     else:
-        console.print(_table(plan))
+        print_table(_table(plan), console)
     own = previews(plan.cells)
     for one in own:
         for line in one.lines:

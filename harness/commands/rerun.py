@@ -17,7 +17,7 @@ from harness.execute import host as hosts
 from harness.execute import pins
 from harness.execute import rerun as reruns
 from harness.execute.assemble import Place
-from harness.execute.cache import cache_folder
+from harness.execute.cache import usable_cache
 from harness.execute.environment import Environments, environments
 from harness.plan.catalogue import catalogue
 from harness.publish import rerun as report
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     path, wanted = _named(arguments)
     records = store.read_run(path)
     shipped = catalogue(arguments.project)
-    place = Place(arguments.results, cache_folder())
+    place = Place(arguments.results, usable_cache())
     today = environments(shipped, place.cache)
     console = Console()
     try:

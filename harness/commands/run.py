@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 
 from rich.console import Console
 
 from harness.commands.table import make_table
-from harness.errors import UserError
 from harness.execute import host as hosts
 from harness.execute.assemble import Place, open_session
-from harness.execute.cache import cache_folder
+from harness.execute.cache import usable_cache
 from harness.execute.environment import environments
 from harness.execute.session import Counts
 from harness.execute.sources import require_any
@@ -24,9 +22,6 @@ from harness.publish import gates
 from harness.publish.live import view_for
 from harness.publish.rows import rows as rows_of
 from harness.results import store
-
-#: Below so much free disk an environment and its artefacts do not fit.
-NEEDED_DISK_BYTES = 4 * 2**30
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -42,8 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def carry_out(arguments: argparse.Namespace, shipped: Catalogue, plan: Plan) -> int:
     """Run a plan and print its table; the exit status is that of :func:`run`."""
-    place = Place(arguments.results, cache_folder())
-    _require_disk(place)
+    place = Place(arguments.results, usable_cache())
     require_any(plan.cells)
     hopeless = preview.require_any(plan.cells)
     console = Console(stderr=True)
@@ -78,13 +72,3 @@ def _so_far(path: Path, block: int) -> str:
     rows = rows[rows["speedup"].notna() & (rows["approach"] != "fp32")]
     shown = [f"{row.task} {row.approach} {row.speedup:.2f}x" for row in rows.itertuples()]
     return f"  after block {block + 1}: " + (", ".join(shown) or "nothing to compare yet")
-
-
-def _require_disk(place: Place) -> None:
-    place.cache.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(place.cache).free
-    if free < NEEDED_DISK_BYTES:
-        need, there = NEEDED_DISK_BYTES / 2**30, free / 2**30
-        raise UserError(
-            f"cache {place.cache}: {there:.1f} GiB free, want {need:.0f}; HARNESS_CACHE names another folder"
-        )

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
-from rich.text import Text
 
+from harness.commands import output
 from harness.errors import UserError
 from harness.plan.catalogue import catalogue
 from harness.plan.gate import by_labels
 from harness.plan.matrix import overridden, parse
 from harness.plan.suite import read_suite
 from harness.publish import gates, run_table
+from harness.publish.gates import Outcome
+from harness.publish.json_values import table_values
+from harness.publish.run_table import RunTable
 from harness.results import store
 
 
@@ -22,20 +25,51 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's own options."""
     parser.add_argument("run", nargs="?", metavar="RUN", help="a run's id, its beginning, or a file; else the newest")
     parser.add_argument(
-        "--suite", metavar="FILE", help="judge the run by the gates and the baseline of this suite; write nothing"
+        "--suite",
+        metavar="FILE",
+        help="judge the run by the gates and the baseline of this suite; write nothing, unless --out names a folder",
     )
+    output.add_out(parser)
+    output.add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table and write its files; with a suite, judge it: 0 all met, 1 a gate failed, 4 one is undecided."""
+    """Write the table's files and print it; with a suite, judge it: 0 all met, 1 a gate failed, 4 one is undecided."""
     run_file = store.find_run(arguments.results, arguments.run)
+    outcomes: list[Outcome] = []
     if arguments.suite is not None:
-        return _judge(arguments, run_file, Console())
-    make_table(arguments.results, run_file, Console())
-    return 0
+        table, outcomes = _judge(arguments, run_file)
+        written = output.Written() if arguments.out is None else _write(table, arguments.results, arguments.out)
+    else:
+        table = run_table.read(arguments.results, run_file)
+        written = _write(table, arguments.results, arguments.out)
+    console = Console()
+    if arguments.json:
+        output.print_json("table", table_values(table, outcomes), written)
+    else:
+        if output.to_stdout(arguments):
+            print(table.markdown, end="")
+        else:
+            table.show(console)
+        output.tell(written, console)
+        gates.show(outcomes, console)
+    return gates.exit_status(outcomes)
 
 
-def _judge(arguments: argparse.Namespace, run_file: Path, console: Console) -> int:
+def make_table(results: Path, run_file: Path, console: Console) -> pd.DataFrame:
+    """Write a run's files below `results`, print its table, and return its rows."""
+    table = run_table.read(results, run_file)
+    written = _write(table, results)
+    table.show(console)
+    output.tell(written, console)
+    return table.rows
+
+
+def _write(table: RunTable, results: Path, out: str | None = None) -> output.Written:
+    return output.write(out, results / store.TABLES, lambda folder: [*table.write(folder), *table.draw(folder)])
+
+
+def _judge(arguments: argparse.Namespace, run_file: Path) -> tuple[RunTable, list[Outcome]]:
     suite = read_suite(catalogue(arguments.project).suite(arguments.suite))
     if not suite.gates:
         raise UserError(f"suite={arguments.suite}: it has no gates to judge by; want e.g. gates: [...]")
@@ -51,17 +85,4 @@ def _judge(arguments: argparse.Namespace, run_file: Path, console: Console) -> i
                 "the run has on each axis"
             )
     host = store.read_host(arguments.results, header["host"])
-    table.show(console)
-    outcomes = gates.judge(asked, table.rows, None if host is None else host["isa"])
-    gates.show(outcomes, console)
-    return gates.exit_status(outcomes)
-
-
-def make_table(results: Path, run_file: Path, console: Console) -> pd.DataFrame:
-    """Print a run's table, write its files below `results`, and return its rows."""
-    table = run_table.read(results, run_file)
-    table.show(console)
-    folder = results / store.TABLES
-    for path in [*table.write(folder), *table.draw(folder)]:
-        console.print(Text(f"written: {path}", style="dim"), soft_wrap=True)
-    return table.rows
+    return table, gates.judge(asked, table.rows, None if host is None else host["isa"])

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from harness.commands import output
 from harness.errors import UserError
 from harness.execute import host as hosts
 from harness.publish import trend_table
@@ -42,6 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--new", action="store_true", help="begin an interrupted confirmation anew")
     parser.add_argument("--no-pictures", action="store_true", help="write the tables only")
+    output.add_out(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -51,9 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     """
     root: Path = arguments.results
     found, unread = histories(root, arguments.cell)
-    console = Console()
     for line in unread:
-        console.print(Text(f"passed over: {line}", style="yellow"), soft_wrap=True)
+        Console(stderr=True).print(Text(f"passed over: {line}", style="yellow"), soft_wrap=True)
     trends = _trends(root, found, arguments.metric)
     failed, confirmed = False, 0
     if arguments.confirm and arguments.metric != ACCURACY:
@@ -63,9 +64,15 @@ def run(arguments: argparse.Namespace) -> int:
         failed = trend_confirm.confirm(arguments, trends)
         trends = _trends(root, found, arguments.metric)
         confirmed = len(_regressions(trends) - before)
-    trend_table.show(trends, root, console)
-    for path in _write(arguments, trends, found):
-        console.print(Text(f"written: {path}", style="dim"), soft_wrap=True)
+    written = output.write(
+        arguments.out, root / store.TABLES / FOLDER, lambda folder: _write(arguments, trends, found, folder)
+    )
+    console = Console()
+    if output.to_stdout(arguments):
+        print(trend_table.markdown(trends, root), end="")
+    else:
+        trend_table.show(trends, root, console)
+    output.tell(written, console)
     return 3 if failed else 1 if confirmed else 0
 
 
@@ -91,9 +98,8 @@ def _regressions(trends: list[Trend]) -> set[tuple[str, str, str]]:
     }
 
 
-def _write(arguments: argparse.Namespace, trends: list[Trend], found: list[History]) -> list[Path]:
+def _write(arguments: argparse.Namespace, trends: list[Trend], found: list[History], folder: Path) -> list[Path]:
     root = arguments.results
-    folder = root / store.TABLES / FOLDER
     # A table of some cells must not stand in the place of that of all.
     some = "" if arguments.cell is None else "." + re.sub(r"[^\w.=-]+", "_", arguments.cell)
     paths = trend_table.write(trends, root, folder, arguments.metric + some)

@@ -15,7 +15,7 @@ from harness.commands.compare import require_sound, rule_of
 from harness.errors import UserError
 from harness.execute import sides
 from harness.execute.assemble import Place
-from harness.execute.cache import cache_folder
+from harness.execute.cache import usable_cache
 from harness.execute.comparison import compare
 from harness.execute.environment import environments
 from harness.plan.catalogue import Catalogue, catalogue
@@ -90,7 +90,7 @@ def _questions(trends: Sequence[Trend]) -> dict[tuple[str, str], list[_Question]
 def _measure(
     arguments: argparse.Namespace, shipped: Catalogue, before: str, after: str, questions: Sequence[_Question]
 ) -> tuple[Comparison, bool]:
-    place = Place(arguments.results, cache_folder())
+    place = Place(arguments.results, usable_cache())
     plan = _plan(arguments, shipped, questions)
     known = environments(shipped, place.cache)
     resolved = [sides.resolve(sides.parse(text), plan, known, place) for text in (before, after)]

@@ -9,7 +9,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from harness.commands import output
 from harness.publish import trials
+from harness.publish.narrow import print_table
+from harness.publish.trials import Tuning
 from harness.results import store
 
 
@@ -25,10 +28,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--picture", type=Path, metavar="FILE", help="an .svg or .png; default: an SVG beside the tables"
     )
+    output.add_out(parser, "the trials alone")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the trials, answer the queries, draw the picture; nothing runs again."""
+    """Draw the picture, print the trials, answer the queries; nothing runs again."""
     path = store.find_run(arguments.results, arguments.run)
     found = trials.tuning(store.read_run(path), arguments.cell)
     wanted = {
@@ -36,24 +40,40 @@ def run(arguments: argparse.Namespace) -> int:
         for name in ("fastest_within", "smallest_within")
         if (loss := getattr(arguments, name)) is not None
     }
+    written = _draw(arguments, path, found)
     console = Console()
     ended = "" if found.reason is None else f"; the search ended: {found.reason}"
     baseline = "" if found.baseline is None else f"; FP32's {found.metric} is {found.baseline:.4f}"
     console.print(Text(f"{found.cell}: {len(found.history.trials)} trials{baseline}{ended}; * chosen"), soft_wrap=True)
-    console.print(*trials.shown(found, console.width), sep="\n")
+    table, *recipes = trials.shown(found, console.width)
+    print_table(table, console)
+    for line in recipes:
+        console.print(line)
     for name, criterion in wanted.items():
         question = f"{name.replace('_', ' ')} {getattr(arguments, name)}"
         answer = getattr(found.history, name)(criterion) if found.history.baseline else None
         console.print(Text(trials.line(answer, question, found)), soft_wrap=True)
-    if found.baseline is not None or arguments.picture is not None:
-        from harness.publish import pareto  # a second of matplotlib, which no mistake above should wait for
-
-        picture = arguments.picture or _default(arguments.results, path, found.cell)
-        pareto.draw(found, picture)
-        console.print(Text(f"written: {picture}", style="dim"), soft_wrap=True)
+    output.tell(written, console)
     return 0
 
 
-def _default(results: Path, run: Path, cell: str) -> Path:
+def _draw(arguments: argparse.Namespace, run_file: Path, found: Tuning) -> output.Written:
+    """Draw the picture where it is asked for; else where there is something to be seen in it."""
+    if arguments.picture is None and not trials.placed(found):
+        return output.Written()
+
+    def make(folder: Path) -> list[Path]:
+        from harness.publish import pareto  # a second of matplotlib, which no mistake should wait for
+
+        path = arguments.picture or folder / _name(run_file, found.cell)
+        pareto.draw(found, path)
+        return [path]
+
+    if arguments.picture is not None:
+        return output.Written(tuple(make(arguments.picture.parent)))
+    return output.write(arguments.out, arguments.results / store.TABLES, make)
+
+
+def _name(run: Path, cell: str) -> str:
     readable = re.sub(r"[^\w.=-]+", "_", cell).strip("_")
-    return results / store.TABLES / f"{run.stem}.{readable}.svg"
+    return f"{run.stem}.{readable}.svg"

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
+from harness.errors import UserError
+
 VARIABLE = "HARNESS_CACHE"
+
+#: Below so much free disk an environment and its artefacts do not fit.
+NEEDED_BYTES = 4 * 2**30
+
+#: The folders in it that a run writes to. One of them may be a link to another place, or another's.
+_FOLDERS = ("environments", "artefacts", "sources", "logs", "hub")
 
 
 def cache_folder() -> Path:
@@ -15,3 +24,46 @@ def cache_folder() -> Path:
         return Path(named).absolute()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache").absolute() / "lowp-harness"
+
+
+def usable_cache() -> Path:
+    """Return the cache folder, made if need be, once it is sure that a run can write to it.
+
+    Else every cell would fail, each after as long as it takes to find out.
+
+    Raises
+    ------
+    UserError : it cannot be written, or has too little room.
+    """
+    cache = cache_folder()
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        for folder in (cache, *(cache / name for name in _FOLDERS)):
+            if folder.exists():
+                _try(folder)
+        free = shutil.disk_usage(cache).free
+    except OSError as error:
+        raise _unwritable(cache, error) from error
+    if free < NEEDED_BYTES:
+        need, there = NEEDED_BYTES / 2**30, free / 2**30
+        raise UserError(f"cache {cache}: {there:.1f} GiB free, want {need:.0f}; {VARIABLE} names another folder")
+    return cache
+
+
+def _unwritable(cache: Path, error: OSError) -> UserError:
+    where = error.filename or cache
+    return UserError(
+        f"cache {cache}: cannot be written ({where}: {error.strerror or error}); {VARIABLE} names another folder"
+    )
+
+
+def _try(folder: Path) -> None:
+    """Write a file into a folder, as a run would, and remove it."""
+    probe = folder / f".writable-{os.getpid()}"
+    descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, bytes(4096))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+        probe.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from harness.publish import costs, coverage, disturbances, placements, scenarios, tunings
-from harness.publish.numbers import NOTHING, decimals, ends, is_known, number, p_value, share
+from harness.publish.numbers import NOTHING, blocks, decimals, ends, is_known, number, p_value, share
 
 Row = Mapping[str, Any]
 
@@ -267,9 +267,7 @@ def _lowered_ops(row: Row) -> str:
 def _blocks(row: Row) -> str:
     if not is_known(row["blocks_wanted"]):
         return NOTHING
-    extra = row["blocks"] - row["blocks_wanted"]
-    wanted = f"{row['blocks_wanted']:.0f}"
-    return (f"{wanted}+{extra:.0f}" if extra > 0 else f"{row['blocks']:.0f}/{wanted}") + disturbances.beside(row)
+    return blocks(int(row["blocks"]), int(row["blocks_wanted"])) + disturbances.beside(row)
 
 
 def _first(values: pd.Series, default: Any) -> Any:

@@ -17,6 +17,7 @@ from harness.plan.config import AXES
 from harness.publish import compare_words as words
 from harness.publish.compare import COLUMNS, ROLES, Comparison
 from harness.publish.compare_columns import SPEEDUP
+from harness.publish.narrow import print_table
 from harness.publish.numbers import ends, is_known, number
 from harness.publish.tables import escaped, write_csv_and_markdown
 from harness.results.cells import GROUP
@@ -66,7 +67,7 @@ def show(compared: Comparison, root: Path, console: Console) -> None:
         for line in _spread(lines):
             *texts, verdict = dataclasses.astuple(_fitting(line, console.width))
             table.add_row(*map(Text, texts), Text(verdict, style=_COLOURS.get(verdict, "")))
-        console.print(table)
+        print_table(table, console)
     for sentence in words.sentences(compared):
         console.print(Text(sentence), soft_wrap=True)
 
@@ -76,7 +77,7 @@ def write(compared: Comparison, root: Path, folder: Path) -> list[Path]:
 
     Raises
     ------
-    UserError : the folder cannot be written.
+    UnwritableError : the folder cannot be written.
     """
     typed, text = compared.rows.astype(COLUMNS), markdown(compared, root)
     return write_csv_and_markdown(typed, text, folder, name_of(compared), "the comparison")

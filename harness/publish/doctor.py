@@ -15,6 +15,7 @@ from harness.execute.placement import place
 from harness.execute.topology import in_short
 from harness.execute.trust import Finding, gibibytes
 from harness.plan.config import HostConfig
+from harness.publish.narrow import print_table
 from harness.words import counted
 
 #: What stands before a finding, and its colour.
@@ -51,7 +52,7 @@ def render_facts(host: Host, console: Console) -> None:
     table.add_column(overflow="fold")
     for name, value in _facts(host):
         table.add_row(name, value)
-    console.print(table)
+    print_table(table, console)
 
 
 def _print(finding: Finding, console: Console) -> None:

@@ -23,6 +23,9 @@ FAILED, UNDECIDED = 1, 4
 _EMULATED = rf" [(]{EMULATED} \w+[)]$"
 _COLOURS = {"met": "green", "failed": "red", "undecided": "yellow", "skipped": "dim"}
 
+#: What may become of a gate.
+STATES = tuple(_COLOURS)
+
 #: Rows that are not run have no figures, and none are asked of them.
 _LEFT_OUT = ("excluded", "unsupported")
 

@@ -61,3 +61,8 @@ def share(value: Any) -> str:
 def p_value(value: Any) -> str:
     """Return a p-value with three decimals; a smaller one as what it is below."""
     return NOTHING if not is_known(value) else "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def blocks(measured: int, wanted: int) -> str:
+    """Return ``3/4``, or ``4+1`` where more than were wanted are measured."""
+    return f"{wanted}+{measured - wanted}" if measured > wanted else f"{measured}/{wanted}"

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from harness.errors import UserError
 from harness.publish.pictures import save
-from harness.publish.trials import Tuning
+from harness.publish.trials import Tuning, placed
 from harness.tuning.history import Trial
 
 SUFFIXES = (".svg", ".png")
@@ -34,7 +34,7 @@ def draw(found: Tuning, path: Path) -> int:
     """
     if path.suffix not in SUFFIXES:
         raise UserError(f"picture {path}: want a name that ends in {' or '.join(SUFFIXES)}")
-    points = [trial for trial in found.history.trials if found.metric in trial.accuracy and trial.latency_ns]
+    points = placed(found)
     if not points:
         raise UserError(f"cell {found.cell}: no trial has both accuracy and latency, so there is no picture")
     figure = Figure(figsize=(8, 5), layout="constrained")

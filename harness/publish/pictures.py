@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from harness.errors import UserError
+from harness.errors import UnwritableError
 
 #: Of a PNG.
 DOTS_PER_INCH = 120
@@ -19,7 +19,7 @@ def save(figure: Figure, paths: Sequence[Path]) -> None:
 
     Raises
     ------
-    UserError : a folder cannot be written.
+    UnwritableError : a folder cannot be written.
     """
     try:
         for path in paths:
@@ -28,7 +28,7 @@ def save(figure: Figure, paths: Sequence[Path]) -> None:
             with rc_context({"svg.hashsalt": "harness"}):
                 figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Date": None} if path.suffix == ".svg" else None)
     except OSError as error:
-        raise UserError(f"picture {path}: cannot be written: {error.strerror}") from error
+        raise UnwritableError(f"picture {path}: cannot be written: {error.strerror}") from error
 
 
 def ratio_ticks(low: float, high: float) -> list[float]:

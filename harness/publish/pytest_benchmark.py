@@ -104,8 +104,13 @@ def left_out(table: pd.DataFrame) -> dict[str, str]:
     }
 
 
+def text(content: Mapping[str, Any]) -> str:
+    """Return a document as pytest-benchmark itself writes it: ASCII, four spaces."""
+    return json.dumps(content, indent=4, allow_nan=False)
+
+
 def write(content: Mapping[str, Any], path: Path) -> None:
-    """Write a document as pytest-benchmark itself does: ASCII, four spaces.
+    """Write a document.
 
     Raises
     ------
@@ -113,7 +118,7 @@ def write(content: Mapping[str, Any], path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=4, allow_nan=False))
+        path.write_text(text(content))
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from error
 

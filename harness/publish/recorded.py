@@ -88,6 +88,17 @@ def index(records: Iterable[Record]) -> Recorded:
     return run
 
 
+def failures_of(run: Recorded, cell: Planned) -> list[verdict.Failed]:
+    """Return what of a cell has failed; also that it claims INT8 and ran none, which no record of its own tells."""
+    failures = list(run.failures[cell.digest])
+    if cell.digest in run.accuracy:
+        executed = run.accuracy[cell.digest]["executed"]
+        if cell.configs["approach"]["precision"] == "int8" and not executed["int8_ops"]:
+            message = f"claims int8, but {executed['source']} saw no int8 operation"
+            failures.append(verdict.Failed("no_int8_kernels", message, "evaluate"))
+    return failures
+
+
 def planned(header: Record) -> list[Planned]:
     """Return the cells that a run set out to measure, in its order."""
     return [

@@ -31,6 +31,11 @@ class RunTable:
         """The sentences on all comparison groups together."""
         return [*self.data_notes, *scaling.sentences(self.scales)]
 
+    @property
+    def markdown(self) -> str:
+        """The table as Markdown."""
+        return tables.markdown(self.rows, self.heading, self.beneath)
+
     def show(self, console: Console) -> None:
         """Print the table in the console's width."""
         tables.show(self.rows, self.heading, console, self.beneath)
@@ -40,7 +45,7 @@ class RunTable:
 
         Raises
         ------
-        UserError : the folder cannot be written.
+        UnwritableError : the folder cannot be written.
         """
         return tables.write(self.rows, folder, self.heading, self.beneath)
 

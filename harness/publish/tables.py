@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.errors import UserError
+from harness.errors import UnwritableError
 from harness.plan.ceilings import CEILING, EMULATED
 from harness.publish import constant, costs, coverage, disturbances, fastest, placements, scenarios, speeds, tunings
 from harness.publish.columns import PERCENT, WIDE, fields, fit, lay_out
 from harness.publish.heading import Heading
 from harness.publish.numbers import decimals, ends, number
-from harness.publish.rows import COLUMNS
+from harness.publish.rows import COLUMNS, OPTIONAL_COLUMNS
 from harness.results.cells import GROUP
 from harness.stats.verdict import has_failed
 
@@ -87,18 +87,22 @@ def write(frame: pd.DataFrame, folder: Path, heading: Heading, beneath: Sequence
 
     Raises
     ------
-    UserError : the folder cannot be written.
+    UnwritableError : the folder cannot be written.
     """
-    optional = {**scenarios.COLUMNS, **tunings.COLUMNS, **coverage.COLUMNS, **costs.OPTIONAL_COLUMNS}
-    optional |= {**placements.COLUMNS, **placements.TILE_COLUMNS}
-    typed = frame.astype({**COLUMNS, **{name: kind for name, kind in optional.items() if name in frame}})
+    typed = as_written(frame)
     paths = write_csv_and_markdown(typed, markdown(frame, heading, beneath), folder, heading.run, "the tables")
     paths.append(folder / f"{heading.run}.parquet")
     try:
         typed.to_parquet(paths[-1], engine="pyarrow", index=False)
     except OSError as error:
-        raise UserError(f"{folder}: the tables cannot be written: {error.strerror or error}") from error
+        raise UnwritableError(f"{folder}: the tables cannot be written: {error.strerror or error}") from error
     return paths
+
+
+def as_written(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with each column in the type that it is written as."""
+    kinds = {**COLUMNS, **OPTIONAL_COLUMNS}
+    return frame.astype({name: kinds[name] for name in frame})
 
 
 def write_csv_and_markdown(frame: pd.DataFrame, text: str, folder: Path, name: str, what: str) -> list[Path]:
@@ -106,7 +110,7 @@ def write_csv_and_markdown(frame: pd.DataFrame, text: str, folder: Path, name: s
 
     Raises
     ------
-    UserError : the folder cannot be written, `what` was to be.
+    UnwritableError : the folder cannot be written, `what` was to be.
     """
     paths = [folder / f"{name}.{suffix}" for suffix in ("csv", "md")]
     try:
@@ -114,7 +118,7 @@ def write_csv_and_markdown(frame: pd.DataFrame, text: str, folder: Path, name: s
         frame.to_csv(paths[0], index=False, lineterminator="\n")
         paths[1].write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UserError(f"{folder}: {what} cannot be written: {error.strerror or error}") from error
+        raise UnwritableError(f"{folder}: {what} cannot be written: {error.strerror or error}") from error
     return paths
 
 

@@ -115,7 +115,7 @@ def write(found: Matrix, folder: Path, name: str) -> list[Path]:
 
     Raises
     ------
-    UserError : the folder cannot be written.
+    UnwritableError : the folder cannot be written.
     """
     paths = write_csv_and_markdown(frame(found), markdown(found), folder, name, "the matrix")
     pictures = [folder / f"{name}.{suffix}" for suffix in ("png", "svg")]

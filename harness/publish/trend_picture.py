@@ -44,7 +44,7 @@ def draw(one: Trend, root: Path, folder: Path) -> list[Path]:
 
     Raises
     ------
-    UserError : the folder cannot be written.
+    UnwritableError : the folder cannot be written.
     """
     figure = Figure(figsize=(10, 6), layout="constrained")
     has_control = one.metric != ACCURACY and any(point.gemm_ns or point.stream_ns for point in one.points)

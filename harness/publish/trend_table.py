@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.publish import numbers, trend_power
+from harness.publish.narrow import print_table
 from harness.publish.tables import escaped, write_csv_and_markdown
 from harness.publish.trend import ACCURACY, CANDIDATE, CONFIRMED, LATENCY, Candidate, Trend, marks
 from harness.results import store
@@ -53,7 +54,7 @@ def write(trends: Sequence[Trend], root: Path, folder: Path, name: str) -> list[
 
     Raises
     ------
-    UserError : the folder cannot be written.
+    UnwritableError : the folder cannot be written.
     """
     return write_csv_and_markdown(rows(trends), markdown(trends, root), folder, name, "the trend")
 
@@ -183,4 +184,4 @@ def _print(console: Console, headings: Sequence[str], body: Sequence[Sequence[st
         if status is not None:
             cells[status].stylize(_COLOURS.get(row[status].split(":")[0], ""))
         table.add_row(*cells)
-    console.print(table)
+    print_table(table, console)

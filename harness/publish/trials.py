@@ -90,6 +90,11 @@ def summary(trial: Record) -> str:
     return f"trial {trial['index']}: {', '.join(parts)}, {len(trial['fallback'])} ops fall back"
 
 
+def placed(found: Tuning) -> list[Trial]:
+    """Return the trials that have a place in a picture: both an accuracy and a latency."""
+    return [trial for trial in found.history.trials if found.metric in trial.accuracy and trial.latency_ns]
+
+
 def allowed(text: str, found: Tuning) -> Criterion:
     """Return the criterion that ``0.005`` (in the metric's own unit) or ``1%`` (of FP32's value) stands for.
 

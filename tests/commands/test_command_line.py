@@ -9,7 +9,7 @@ import pytest
 
 from harness.__main__ import main
 from harness.cli import COMMANDS
-from harness.commands import run as run_command
+from harness.execute import cache
 
 
 @pytest.mark.parametrize("command", [command.name for command in COMMANDS])
@@ -53,7 +53,7 @@ def test_overrides_may_stand_on_both_sides_of_an_option(capsys):
 
 def test_too_little_disk_is_said_before_anything_is_built(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(run_command, "NEEDED_DISK_BYTES", 2**60)
+    monkeypatch.setattr(cache, "NEEDED_BYTES", 2**60)
     assert main(["run", "suite=quickstart", "--results", str(tmp_path / "results")]) == 2
     assert "GiB free" in capsys.readouterr().err
     assert not (tmp_path / "results").exists()

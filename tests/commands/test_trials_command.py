@@ -40,8 +40,7 @@ def _trial(index: int, difference: float, latency: float, size: float, fallback:
     )
 
 
-@pytest.fixture
-def results(tmp_path: Path) -> Path:
+def store_trials(root: Path) -> Path:
     """Return a folder of results with one run: a cell with four trials and one that crashed, and one without any."""
     task = {**dataclasses.asdict(TaskConfig(name="sentiment"))}
     options = [
@@ -57,11 +56,16 @@ def results(tmp_path: Path) -> Path:
     crashed = {**_trial(4, 0, 1, 1, 1), **failed, "latency_ns": None, "size_bytes": None}
     prepared = sample_records.prepared() | {"provenance": {"tuned": {"chosen": 1, "reason": "exhausted"}}}
     header = sample_records.header(options=options, cells=cells, excluded=[])
-    with store.RunWriter.create(tmp_path, header) as writer:
+    with store.RunWriter.create(root, header) as writer:
         for line in [*(_trial(index, *values) for index, values in enumerate(TRIALS)), crashed, prepared]:
             record.check(line)
             writer.append(line)
-    return tmp_path
+    return root
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    return store_trials(tmp_path)
 
 
 def _shown(results: Path, capsys, *arguments: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.__main__ import main
-from harness.commands import run as run_command
+from harness.execute import cache
 
 
 def test_a_suite_without_a_tuner_is_refused(tmp_path, capsys):
@@ -22,7 +22,7 @@ def test_where_every_tuned_cell_was_left_out_the_reason_is_said(tmp_path, capsys
 
 def test_a_suite_with_a_tuner_is_run(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(run_command, "NEEDED_DISK_BYTES", 2**60)
+    monkeypatch.setattr(cache, "NEEDED_BYTES", 2**60)
     assert main(["tune", "suite=tuning", "--results", str(tmp_path / "results")]) == 2
     # The run's own first check was reached.
     assert "GiB free" in capsys.readouterr().err
