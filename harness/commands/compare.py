@@ -6,9 +6,6 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
-
 from harness.errors import UserError
 from harness.execute import host as hosts
 from harness.execute import sides
@@ -27,6 +24,7 @@ from harness.publish.gates import UNDECIDED
 from harness.publish.live import view_for
 from harness.results import aa, store
 from harness.stats.changes import Rule
+from harness.terminal import Console, Text
 
 #: A sign-flip test needs seven pairs to reach 2 % at all; some more let a few be disturbed.
 PAIRS = 12

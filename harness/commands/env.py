@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from harness.errors import StageError, UserError
 from harness.execute.cache import cache_folder
 from harness.execute.environment import Environments, environments
 from harness.plan.catalogue import catalogue
 from harness.publish.live import view_for
+from harness.terminal import Console, Text, tell
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +49,7 @@ def _build(known: Environments, names: list[str]) -> int:
         if not isinstance(found, StageError):
             print(found, flush=True)
     for error in errors:
-        print(f"harness: {error.kind}: {error.message}", file=sys.stderr)
+        tell(f"harness: {error.kind}: {error.message}")
     return 2 if errors else 0
 
 

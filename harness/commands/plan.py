@@ -8,9 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from harness.execute.described import find_host
 from harness.execute.host import Host, describe, with_all_instructions
@@ -20,6 +18,7 @@ from harness.plan.catalogue import catalogue
 from harness.plan.config import AXES
 from harness.plan.matrix import Plan, make_plan
 from harness.plan.preview import Preview, previews
+from harness.terminal import Console, Text
 
 #: More cells than a person reads: counts for each axis are printed instead.
 LISTED_CELLS = 200

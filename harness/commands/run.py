@@ -6,8 +6,6 @@ import argparse
 import shutil
 from pathlib import Path
 
-from rich.console import Console
-
 from harness.commands.table import make_table
 from harness.errors import UserError
 from harness.execute import host as hosts
@@ -24,6 +22,7 @@ from harness.publish import gates
 from harness.publish.live import view_for
 from harness.publish.rows import rows as rows_of
 from harness.results import store
+from harness.terminal import Console
 
 #: Below so much free disk an environment and its artefacts do not fit.
 NEEDED_DISK_BYTES = 4 * 2**30

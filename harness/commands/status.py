@@ -6,14 +6,13 @@ import argparse
 from collections import Counter
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from harness.execute.done import Done, done_so_far
 from harness.plan.config import FAILED_INVOCATIONS
 from harness.plan.emulation import is_timed
 from harness.results import cells, store
+from harness.terminal import Console, Text
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -6,8 +6,6 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
-from rich.console import Console
-from rich.text import Text
 
 from harness.errors import UserError
 from harness.plan.catalogue import catalogue
@@ -16,6 +14,7 @@ from harness.plan.matrix import overridden, parse
 from harness.plan.suite import read_suite
 from harness.publish import gates, run_table
 from harness.results import store
+from harness.terminal import Console, Text
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
-
 from harness.publish import trials
-from harness.results import store
+from harness.results import identifiers, store
+from harness.terminal import Console, Text
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -55,5 +52,4 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _default(results: Path, run: Path, cell: str) -> Path:
-    readable = re.sub(r"[^\w.=-]+", "_", cell).strip("_")
-    return results / store.TABLES / f"{run.stem}.{readable}.svg"
+    return results / store.TABLES / f"{identifiers.file_name(f'{run.stem}.{cell}').strip('_')}.svg"
