@@ -8,9 +8,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
-
 from harness.commands.compare import add_measuring_options, measure, publish, require_sound, write
 from harness.execute import sides
 from harness.plan.catalogue import catalogue
@@ -20,6 +17,7 @@ from harness.publish.compare_words import in_words
 from harness.results import aa
 from harness.stats.changes import Rule, fewest_pairs
 from harness.stats.floor import Noise, noise
+from harness.terminal import Console, Text
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -6,8 +6,6 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from harness.commands import output
 from harness.errors import UserError
 from harness.execute import host as hosts
@@ -28,6 +26,7 @@ from harness.publish.json_values import compare_values
 from harness.publish.live import view_for
 from harness.results import aa, store
 from harness.stats.changes import Rule
+from harness.terminal import Console
 
 #: A sign-flip test needs seven pairs to reach 2 % at all; some more let a few be disturbed.
 PAIRS = 12

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from rich.console import Console
-
 from harness.commands import output
 from harness.execute import trust
 from harness.execute.described import find_host
 from harness.execute.host import describe, fingerprint
 from harness.execute.load import unwatched
 from harness.publish import doctor
+from harness.terminal import Console
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from harness.commands import output
 from harness.errors import StageError, UserError
@@ -17,6 +14,7 @@ from harness.execute.environment import Environments, State, environments
 from harness.plan.catalogue import catalogue
 from harness.publish.live import view_for
 from harness.publish.narrow import print_table
+from harness.terminal import Console, Text, tell
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +59,7 @@ def _build(known: Environments, names: list[str]) -> int:
         if not isinstance(found, StageError):
             print(found, flush=True)
     for error in errors:
-        print(f"harness: {error.kind}: {error.message}", file=sys.stderr)
+        tell(f"harness: {error.kind}: {error.message}")
     return 2 if errors else 0
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
-
 from harness.commands import output
 from harness.publish import pytest_benchmark
 from harness.results import cells, store
+from harness.terminal import Console, Text
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

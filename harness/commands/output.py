@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from harness.errors import UnwritableError
+from harness.terminal import Console, Text
 
 #: Of all objects that are printed, together; a field that is removed or changed raises it, a new field does not.
 VERSION = 1

@@ -7,9 +7,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from harness.commands import output
 from harness.execute.described import find_host
@@ -21,6 +19,7 @@ from harness.plan.config import AXES
 from harness.plan.matrix import Plan, make_plan
 from harness.plan.preview import Preview, previews
 from harness.publish.narrow import print_table
+from harness.terminal import Console, Text
 
 #: More cells than a person reads: counts for each axis are printed instead.
 LISTED_CELLS = 200

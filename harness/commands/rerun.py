@@ -9,9 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from harness.errors import StageError, UserError
 from harness.execute import host as hosts
 from harness.execute import pins
@@ -23,6 +20,7 @@ from harness.plan.catalogue import catalogue
 from harness.publish import rerun as report
 from harness.publish.live import view_for
 from harness.results import store
+from harness.terminal import Console, Text
 
 COULD_NOT_RUN = 3
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
 from harness.commands.table import make_table
 from harness.execute import host as hosts
 from harness.execute.assemble import Place, open_session
@@ -22,6 +20,7 @@ from harness.publish import gates
 from harness.publish.live import view_for
 from harness.publish.rows import rows as rows_of
 from harness.results import store
+from harness.terminal import Console
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -7,14 +7,13 @@ import dataclasses
 from collections import Counter
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from harness.commands import output
 from harness.publish.cell_states import DONE, FAILED, LEFT, CellState, cell_states
 from harness.publish.narrow import print_table
 from harness.results import store
+from harness.terminal import Console, Text
 
 _STYLES = {DONE: "green", FAILED: "red", LEFT: "yellow"}
 

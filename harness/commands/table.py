@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
-from rich.console import Console
 
 from harness.commands import output
 from harness.errors import UserError
@@ -19,6 +18,7 @@ from harness.publish.gates import Outcome
 from harness.publish.json_values import table_values
 from harness.publish.run_table import RunTable
 from harness.results import store
+from harness.terminal import Console
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
-
-from rich.console import Console
-from rich.text import Text
 
 from harness.commands import output
 from harness.errors import UserError
@@ -15,8 +11,9 @@ from harness.execute import host as hosts
 from harness.publish import trend_table
 from harness.publish.trend import ACCURACY, CONFIRMED, LATENCY, METRICS, Trend, speed_trend
 from harness.publish.trend_accuracy import accuracy_trends
-from harness.results import store
+from harness.results import identifiers, store
 from harness.results.history import History, histories
+from harness.terminal import Console, Text
 
 #: Where the tables and pictures of trends stand, below the folder of tables.
 FOLDER = "trend"
@@ -101,8 +98,8 @@ def _regressions(trends: list[Trend]) -> set[tuple[str, str, str]]:
 def _write(arguments: argparse.Namespace, trends: list[Trend], found: list[History], folder: Path) -> list[Path]:
     root = arguments.results
     # A table of some cells must not stand in the place of that of all.
-    some = "" if arguments.cell is None else "." + re.sub(r"[^\w.=-]+", "_", arguments.cell)
-    paths = trend_table.write(trends, root, folder, arguments.metric + some)
+    some = "" if arguments.cell is None else f".{arguments.cell}"
+    paths = trend_table.write(trends, root, folder, identifiers.file_name(arguments.metric + some))
     if arguments.no_pictures:
         return paths
     from harness.publish import trend_matrix, trend_picture  # a second of matplotlib
@@ -111,5 +108,5 @@ def _write(arguments: argparse.Namespace, trends: list[Trend], found: list[Histo
     paths += [path for one in several for path in trend_picture.draw(one, root, folder)]
     matrix = trend_matrix.matrix(root, found)
     if len(matrix.columns) > 1:
-        paths += trend_matrix.write(matrix, folder, "hosts" + some)
+        paths += trend_matrix.write(matrix, folder, identifiers.file_name("hosts" + some))
     return paths

@@ -8,9 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from rich.console import Console
-from rich.text import Text
-
 from harness.commands.compare import require_sound, rule_of
 from harness.errors import UserError
 from harness.execute import sides
@@ -32,6 +29,7 @@ from harness.results import confirmations, store
 from harness.results.confirmations import Confirmation
 from harness.stats.changes import fewest_pairs
 from harness.stats.trend import CONFIRM_ALPHA
+from harness.terminal import Console, Text
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
-
-from rich.console import Console
-from rich.text import Text
 
 from harness.commands import output
 from harness.publish import trials
 from harness.publish.narrow import print_table
 from harness.publish.trials import Tuning
-from harness.results import store
+from harness.results import identifiers, store
+from harness.terminal import Console, Text
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -75,5 +72,4 @@ def _draw(arguments: argparse.Namespace, run_file: Path, found: Tuning) -> outpu
 
 
 def _name(run: Path, cell: str) -> str:
-    readable = re.sub(r"[^\w.=-]+", "_", cell).strip("_")
-    return f"{run.stem}.{readable}.svg"
+    return f"{identifiers.file_name(f'{run.stem}.{cell}').strip('_')}.svg"

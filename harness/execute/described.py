@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from harness.errors import UserError, nearest
 from harness.execute.host import Host, describe, from_dict
-from harness.results import store
+from harness.results import files, hosts, store
 
 #: How a person gets a file for ``--host``, shown where one cannot be read.
 HOW = "'harness doctor --json > FILE' writes one on the host itself"
@@ -27,18 +26,17 @@ def find_host(wanted: str, results: Path) -> Host:
     UserError : there is none of these, or it describes no host.
     """
     path = Path(wanted)
-    if path.is_dir():
+    if files.is_folder(path):
         host = describe(path)
         if not host.cores:
             raise UserError(f"--host {wanted}: no host in this folder; want one with proc/ and sys/ of a host in it")
         return host
-    if not path.is_file():
+    if not files.is_file(path):
         path = _stored(wanted, results)
     try:
-        host = from_dict(json.loads(path.read_text(encoding="utf-8"))["host"])
+        return from_dict(hosts.described(path.read_bytes()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"--host {wanted}: describes no host ({type(error).__name__}: {error}); {HOW}") from error
-    return host
 
 
 def _stored(wanted: str, results: Path) -> Path:

@@ -116,6 +116,9 @@ def stored_environments(
     ------
     StageError : ``missing_file``: a lock is not there; ``damaged``: it does not have the hash that the header names.
     """
+    untold = next((name for name in names if name not in header["environments"]), None)
+    if untold is not None:
+        raise StageError("missing_file", f"environment {untold}: run {header['run']} does not tell its lock")
     stored = {name: store.environment_file(results, name, header["environments"][name]) for name in names}
     for name, path in stored.items():
         if not path.is_file():

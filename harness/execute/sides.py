@@ -29,6 +29,7 @@ from harness.plan.cell import Cell, Option, digest, from_dict
 from harness.plan.config import AXES
 from harness.plan.matrix import Plan, cell_of
 from harness.results import store
+from harness.results.files import is_file
 from harness.results.record import Record
 
 PREFIXES = ("rev", "code", "lock", "with")
@@ -86,7 +87,7 @@ def parse(text: str) -> Parts:
     code, locks, with_pins = None, {}, {}
     for part in parts:
         prefix, colon, rest = part.partition(":")
-        if colon and prefix not in PREFIXES and not Path(part).is_file():
+        if colon and prefix not in PREFIXES and not is_file(Path(part)):
             raise UserError(f"side {text}: no kind of side '{prefix}:'{nearest(prefix, PREFIXES)}")
         if not part or (prefix in PREFIXES and not rest):
             raise UserError(f"side {text}: {part or 'a part'} is empty; want e.g. rev:HEAD~1 or with:torch==2.12.1")
@@ -126,7 +127,7 @@ def resolve(parts: Parts, plan: Plan, environments: Environments, place: Place) 
             raise UserError(
                 f"side {parts.label}: no cell runs in environment '{name}'{nearest(name, plan.environments)}"
             )
-        if not file.is_file():
+        if not is_file(file):
             raise UserError(f"side {parts.label}: {file}: no such lock file")
     environments = environments.with_locks(parts.locks)
     if parts.with_pins:

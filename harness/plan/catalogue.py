@@ -7,6 +7,7 @@ from pathlib import Path
 
 import harness
 from harness.errors import UserError, nearest
+from harness.results.files import is_file
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Catalogue:
         """Return the YAML of an option; UserError with the nearest name when there is none."""
         for folder in self.conf:
             path = folder / group / f"{name}.yaml"
-            if path.is_file():
+            if is_file(path):
                 return path
         raise UserError(f"{group}={name}: no such option{nearest(name, self.names(group))}")
 
@@ -32,12 +33,12 @@ class Catalogue:
         """Return the file of a suite: a path that ends in .yaml, or a name in one of the folders."""
         if name.endswith((".yaml", ".yml")):
             path = Path(name)
-            if path.is_file():
+            if is_file(path):
                 return path
             raise UserError(f"suite={name}: no such file")
         for folder in self.suites:
             path = folder / f"{name}.yaml"
-            if path.is_file():
+            if is_file(path):
                 return path
         raise UserError(f"suite={name}: no such suite{nearest(name, self.suite_names())}")
 

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from harness.plan.config import AXES
+from harness.printable import plain
 from harness.publish.compare import ROLES, Comparison
 from harness.publish.pictures import ratio_ticks, save
 
@@ -43,7 +44,7 @@ def draw(compared: Comparison, paths: list[Path]) -> list[Path]:
         for edge in (1 + compared.rule.floor, 1 / (1 + compared.rule.floor)):
             axes.axvline(edge, color="black", linewidth=0.8, linestyle=":")
     axes.axvline(1.0, color="black", linewidth=0.8)
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), list(map(plain, names)))
     axes.set_ylim(len(names) - 0.5, -0.5)  # the first row on top
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(NullLocator())

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 from rich import box
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from harness.plan.config import AXES
 from harness.publish import compare_words as words
@@ -20,7 +18,9 @@ from harness.publish.compare_columns import SPEEDUP
 from harness.publish.narrow import print_table
 from harness.publish.numbers import ends, is_known, number
 from harness.publish.tables import escaped, write_csv_and_markdown
+from harness.results import identifiers
 from harness.results.cells import GROUP
+from harness.terminal import Console, Text
 
 _COLOURS = {
     "slower": "red",
@@ -85,7 +85,7 @@ def write(compared: Comparison, root: Path, folder: Path) -> list[Path]:
 
 def name_of(compared: Comparison) -> str:
     """Return what the files of a comparison are called: its runs, joined."""
-    return "compare-" + "-with-".join(run.name for run in reversed(compared.runs))
+    return identifiers.file_name("compare-" + "-with-".join(run.name for run in reversed(compared.runs)))
 
 
 def markdown(compared: Comparison, root: Path) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text
 
 from harness.errors import StageError
 from harness.execute.host import ISA_FLAGS, Host, fingerprint, memory_bytes
@@ -16,6 +14,7 @@ from harness.execute.topology import in_short
 from harness.execute.trust import Finding, gibibytes
 from harness.plan.config import HostConfig
 from harness.publish.narrow import print_table
+from harness.terminal import Console, Text
 from harness.words import counted
 
 #: What stands before a finding, and its colour.

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
-from rich.text import Text
 
 from harness.plan.ceilings import CEILING, EMULATED
 from harness.plan.gate import COLUMNS, Bound, Gate, bound
 from harness.publish.numbers import is_known
 from harness.stats.verdict import has_failed
+from harness.terminal import Console, Text
 from harness.words import counted
 
 #: Exit statuses of a run whose gates are not all met. A gate that is undecided is neither met nor failed.

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import (
@@ -20,9 +20,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.text import Text
 
+from harness.printable import plain
 from harness.publish import trials
+from harness.terminal import Console, Text
 
 #: A terminal has room for so many trials above the bars.
 SHOWN_TRIALS = 12
@@ -115,11 +116,11 @@ class LiveView:
     def step(self, done: int, what: str) -> None:
         self._end_trials()
         self._bars.update(self._run, completed=done)
-        self._bars.update(self._stage, description=escape(what[:48]), visible=True, completed=0, total=None)
+        self._bars.update(self._stage, description=_shown(what), visible=True, completed=0, total=None)
         self._live.refresh()
 
     def progress(self, stage: str, done: int, total: int, note: str = "") -> None:
-        text = escape(f"{stage} {note}"[:48])
+        text = _shown(f"{stage} {note}")
         self._bars.update(self._stage, description=text, completed=done, total=total, visible=True)
         self._live.refresh()
 
@@ -128,7 +129,7 @@ class LiveView:
             if environment in self._built:
                 self._bars.remove_task(self._built.pop(environment))
         else:
-            text = escape(f"{environment}: {note}"[:48])
+            text = _shown(f"{environment}: {note}")
             if environment not in self._built:
                 self._built[environment] = self._bars.add_task(text, total=None)
             self._bars.update(self._built[environment], description=text)
@@ -155,6 +156,11 @@ class LiveView:
 
     def _shown(self, cell: str, told: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
         return [Text(f"trials of {cell}"), *trials.shown(trials.so_far(cell, told), self._console.width)]
+
+
+def _shown(text: str) -> str:
+    """Return what a bar is called: one short line, as it is."""
+    return escape(plain(text)[:48])
 
 
 def view_for(console: Console) -> PlainView | LiveView:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
+
+from harness.terminal import Console
 
 #: In less, words and figures would be broken into single letters, or columns left out.
 LEAST_WIDTH = 60

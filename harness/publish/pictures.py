@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import matplotlib
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from harness.errors import UnwritableError
+from harness.printable import safe_lines
+
+# A label may hold dollars, which are no mathematics. Set before any text of a picture is made.
+matplotlib.rcParams["text.parse_math"] = False
 
 #: Of a PNG.
 DOTS_PER_INCH = 120
@@ -21,14 +28,18 @@ def save(figure: Figure, paths: Sequence[Path]) -> None:
     ------
     UnwritableError : a folder cannot be written.
     """
+    for text in figure.findobj(Text):
+        text.set_text(safe_lines(text.get_text()))
     try:
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Ids of an SVG are random and it has a date, unless told otherwise.
-            with rc_context({"svg.hashsalt": "harness"}):
+            with rc_context({"svg.hashsalt": "harness"}), warnings.catch_warnings():
+                # A font that lacks a script shows boxes, and a label of 300 characters leaves a picture no room.
+                warnings.filterwarnings("ignore", "Glyph .* missing|constrained_layout not applied", UserWarning)
                 figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Date": None} if path.suffix == ".svg" else None)
     except OSError as error:
-        raise UnwritableError(f"picture {path}: cannot be written: {error.strerror}") from error
+        raise UnwritableError(f"picture {path}: cannot be written: {error.strerror or error}") from error
 
 
 def ratio_ticks(low: float, high: float) -> list[float]:

@@ -6,6 +6,7 @@ A number that the records do not support stays empty: no baseline, no difference
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ import pandas as pd
 from harness.errors import UserError
 from harness.plan import ceilings, emulation
 from harness.plan.config import AXES
+from harness.printable import plain
 from harness.publish import (
     conditions,
     constant,
@@ -107,11 +109,19 @@ def rows(records: Iterable[Record], isa: Collection[str] | None = None) -> pd.Da
 
 
 def as_frame(found: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
-    """Return rows as a frame of `columns` (name -> the type it is written as), in that order; numbers are floats."""
-    plain = [{name: stable(row.get(name)) for name in columns} for row in found]
-    frame = pd.DataFrame(plain, columns=list(columns), dtype=object)
+    """Return rows as a frame of `columns` (name -> the type it is written as), in that order; numbers are floats.
+
+    Texts are as they may be shown (:func:`harness.printable.plain`), so that each is as wide as it will be.
+    """
+    values = [{name: _shown(row.get(name)) for name in columns} for row in found]
+    frame = pd.DataFrame(values, columns=list(columns), dtype=object)
     numbers = [name for name, kind in columns.items() if kind in ("Float64", "Int64")]
     return frame.astype(dict.fromkeys(numbers, float))
+
+
+def _shown(value: Any) -> Any:
+    # A line break is a blank to a person; what else is no text is shown as its escape.
+    return plain(re.sub(r"[\t\r\n]+", " ", value)) if isinstance(value, str) else stable(value)
 
 
 def _left_out(header: Record, entry: Record) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from rich.console import Console
 
 from harness.publish import data_notes, scaling, scaling_picture, table_picture, tables
 from harness.publish.heading import Heading, heading
 from harness.publish.recorded import index
 from harness.publish.rows import rows
 from harness.results import store
+from harness.terminal import Console
 
 
 @dataclass(frozen=True)

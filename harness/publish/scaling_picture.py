@@ -63,11 +63,9 @@ def draw(found: Scaling, heading: Heading, paths: list[Path]) -> list[Path]:
     efficiency.set_ylim(0, max(110, efficiency.get_ylim()[1]))
     for axes in (latency, rows):
         axes.set_ylim(bottom=0)
-    figure.suptitle(f"{heading.suite}, run {heading.run}\n{heading.host}", fontsize="medium", parse_math=False)
+    figure.suptitle(f"{heading.suite}, run {heading.run}\n{heading.host}", fontsize="medium")
     handles = [figure.axes[0].plot([], [], color=c, marker=m, linestyle=s)[0] for c, m, s in looks.values()]
-    legend = figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)), fontsize="small")
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)), fontsize="small")
     save(figure, paths)
     return paths
 

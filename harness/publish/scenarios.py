@@ -57,7 +57,7 @@ def _single_stream(records: Sequence[Record], confidence: float) -> dict[str, An
     for share in _SHARES:
         found = [one for record in records for one in record["percentiles"] if round(one["percentile"] * 100) == share]
         bounds = [one["bound_ns"] for one in found]
-        if None not in bounds:
+        if found and None not in bounds:
             row |= _with_ends(f"single_stream_p{share}_ms", [one["latency_ns"] / 1e6 for one in found], confidence)
             row[f"single_stream_p{share}_bound_ms"] = max(bounds) / 1e6
     return row

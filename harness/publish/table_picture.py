@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from harness.printable import plain
 from harness.publish.columns import PERCENT
 from harness.publish.heading import Heading
 from harness.publish.numbers import is_known
@@ -45,7 +46,7 @@ def draw(frame: pd.DataFrame, heading: Heading, lower_is_better: Collection[str]
     grid = figure.subplots(len(groups), 2, squeeze=False, sharey="row", height_ratios=heights)
     for (title, cells), (speed, metric) in zip(groups, grid, strict=True):
         _draw(title, cells, speed, metric, lower_is_better)
-    figure.suptitle(f"{heading.suite}, run {heading.run}\n{heading.host}", fontsize="medium", parse_math=False)
+    figure.suptitle(f"{heading.suite}, run {heading.run}\n{heading.host}", fontsize="medium")
     marks = [Line2D([], [], marker="o", linestyle="", color=colour) for colour in _COLOURS.values()]
     marks.append(Line2D([], [], marker="o", linestyle="", color="gray", markerfacecolor="white"))
     words = [word if word == "baseline" else f"criterion {word}" for word in _COLOURS]
@@ -70,7 +71,7 @@ def _draw(title: str, cells: pd.DataFrame, speed: Axes, metric: Axes, lower_is_b
         if is_known(row["speedup"]):
             _mark(speed, row, "speedup", place, colour, filled, 1)
         else:
-            speed.text(1, place, f" {row['status']}", va="center", fontsize="small", color="gray", parse_math=False)
+            speed.text(1, place, f" {row['status']}", va="center", fontsize="small", color="gray")
         if is_known(row["difference"]):
             _mark(metric, row, "difference", place, colour, filled, scale)
     speed.axvline(1, color="black", linewidth=0.8)
@@ -78,15 +79,13 @@ def _draw(title: str, cells: pd.DataFrame, speed: Axes, metric: Axes, lower_is_b
     allowed = cells["criterion_allowed"].dropna()
     if len(allowed):
         _forbid(metric, scale * allowed.iloc[0], name in lower_is_better)
-    speed.set_yticks(range(len(cells)), [name_of(row) for _, row in cells.iterrows()], fontsize="small")
-    for label in speed.get_yticklabels():
-        label.set_parse_math(False)
+    speed.set_yticks(range(len(cells)), [plain(name_of(row)) for _, row in cells.iterrows()], fontsize="small")
     speed.set_ylim(len(cells) - 0.5, -0.5)  # the first row on top
     speed.set_xscale("log")
     speed.xaxis.set_minor_locator(NullLocator())
     speed.set_xticks(ratio_ticks(*speed.get_xlim()))
     speed.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
-    speed.set_title(title, loc="left", fontsize="small", parse_math=False)
+    speed.set_title(title, loc="left", fontsize="small")
     speed.set_xlabel("speed-up over the baseline's p50, with its interval", fontsize="small")
     metric.set_xlabel(f"difference in {name}{unit}; grey: more than is allowed", fontsize="small")
     for axes in (speed, metric):

@@ -12,19 +12,31 @@ from pathlib import Path
 
 import pandas as pd
 from rich import box
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from harness import terminal
 from harness.errors import UnwritableError
 from harness.plan.ceilings import CEILING, EMULATED
-from harness.publish import constant, costs, coverage, disturbances, fastest, placements, scenarios, speeds, tunings
+from harness.printable import plain
+from harness.publish import (
+    constant,
+    costs,
+    coverage,
+    disturbances,
+    fastest,
+    placements,
+    scenarios,
+    speeds,
+    texts,
+    tunings,
+)
 from harness.publish.columns import PERCENT, WIDE, fields, fit, lay_out
 from harness.publish.heading import Heading
 from harness.publish.numbers import decimals, ends, number
 from harness.publish.rows import COLUMNS, OPTIONAL_COLUMNS
 from harness.results.cells import GROUP
 from harness.stats.verdict import has_failed
+from harness.terminal import Console, Text
 
 #: A blank at which no line may end, until the line is printed.
 _TOGETHER = "\N{NO-BREAK SPACE}"
@@ -60,9 +72,8 @@ def show(frame: pd.DataFrame, heading: Heading, console: Console, beneath: Seque
         block = fit(part.rows, footnotes, console.width)
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), width=block.width)
         for column, lines in zip(block.columns, block.headings, strict=True):
-            table.add_column(
-                Text("\n".join(lines)), justify="left" if column.is_text else "right", no_wrap=True, vertical="top"
-            )
+            side, title = "left" if column.is_text else "right", terminal.lines(list(map(Text, lines)))
+            table.add_column(title, justify=side, no_wrap=True, vertical="top")
         for cells in block.cells:
             table.add_row(*(_styled(lines) for lines in cells))
         console.print(table, no_wrap=True, overflow="ignore", crop=False)
@@ -115,7 +126,7 @@ def write_csv_and_markdown(frame: pd.DataFrame, text: str, folder: Path, name: s
     paths = [folder / f"{name}.{suffix}" for suffix in ("csv", "md")]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        frame.to_csv(paths[0], index=False, lineterminator="\n")
+        texts.for_spreadsheets(frame).to_csv(paths[0], index=False, lineterminator="\n")
         paths[1].write_text(text, encoding="utf-8")
     except OSError as error:
         raise UnwritableError(f"{folder}: {what} cannot be written: {error.strerror or error}") from error
@@ -281,7 +292,7 @@ def _print(console: Console, text: str, style: str = "") -> None:
 
 
 def _styled(lines: Sequence[str]) -> Text:
-    text = Text("\n").join(Text(line, style=_colour(line)) for line in lines)
+    text = terminal.lines([Text(line, style=_colour(line)) for line in lines])
     text.no_wrap = True
     return text
 
@@ -294,6 +305,7 @@ def _colour(line: str) -> str:
 
 def escaped(text: str) -> str:
     """Return text that Markdown shows as it is: no pipe ends a cell, no angle bracket opens a tag, no line ends it."""
+    text = plain(" ".join(text.split()))
     for mark in ("\\", "|", "<", "*", "_", "`", "["):
         text = text.replace(mark, "\\" + mark)
-    return " ".join(text.split())
+    return text

@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 
 from harness.plan.ceilings import CEILING, EMULATED
 from harness.plan.config import AXES
+from harness.printable import plain
 from harness.publish import numbers
 from harness.publish.pictures import save
 from harness.publish.rows import rows as rows_of
@@ -251,8 +252,8 @@ def _grid(found: Matrix, name: str) -> np.ndarray:
 
 def _heat(axes: Axes, values: np.ndarray, found: Matrix, text: Text, title: str, reach: float) -> None:
     axes.imshow(np.ma.masked_invalid(values), aspect="auto", cmap="RdYlGn", norm=Normalize(-reach, reach), alpha=0.8)
-    axes.set_xticks(range(len(found.columns)), ["\n".join(column.rsplit(" ", 1)) for column in found.columns])
-    axes.set_yticks(range(len(found.rows)), found.rows)
+    axes.set_xticks(range(len(found.columns)), ["\n".join(plain(column).rsplit(" ", 1)) for column in found.columns])
+    axes.set_yticks(range(len(found.rows)), list(map(plain, found.rows)))
     axes.tick_params(labelsize=8, length=0)
     axes.xaxis.tick_top()
     axes.set_title(title, fontsize=10)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from harness.publish import trend_changes
 from harness.publish.pictures import save
 from harness.publish.trend import ACCURACY, CANDIDATE, CONFIRMED, OUT_OF_REACH, REFUTED, Trend, marks
 from harness.publish.trend_table import size, unit
-from harness.results import store
+from harness.results import identifiers, store
 
 SUFFIXES = (".png", ".svg")
 
@@ -66,7 +65,7 @@ def draw(one: Trend, root: Path, folder: Path) -> list[Path]:
 
 def name_of(one: Trend) -> str:
     """Return the name of a trend's files: metric, cell and machine."""
-    return re.sub(r"[^\w.=-]+", "_", f"{one.metric}.{one.history.key}.{one.history.machine}")
+    return identifiers.file_name(f"{one.metric}.{one.history.key}.{one.history.machine}")
 
 
 def _levels(axes: Axes, one: Trend) -> None:

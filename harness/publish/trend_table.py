@@ -9,9 +9,7 @@ from typing import Any
 
 import pandas as pd
 from rich import box
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from harness.publish import numbers, trend_power
 from harness.publish.narrow import print_table
@@ -20,6 +18,7 @@ from harness.publish.trend import ACCURACY, CANDIDATE, CONFIRMED, LATENCY, Candi
 from harness.results import store
 from harness.stats.estimate import Interval
 from harness.stats.trend import FEWEST_AFTER, FEWEST_BEFORE
+from harness.terminal import Console, Text
 from harness.words import counted
 
 #: Columns of the CSV. `change` is relative (0.031 is +3.1 %), for accuracy a difference in the metric's unit.

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
 from harness.errors import UserError, nearest
 from harness.results import cells as of_run
+from harness.terminal import Text
 from harness.tuning.criterion import Bound, Criterion
 from harness.tuning.history import History, Trial
 from harness.tuning.recipe import Recipe
@@ -126,7 +126,7 @@ def _table(found: Tuning, *, with_recipe: bool) -> Table:
     shown.add_column("trial", justify="right")
     shown.add_column("status")
     for name in (f"{found.metric} %" if _is_share(found) else found.metric, "difference [interval]"):
-        shown.add_column(name, justify="right")
+        shown.add_column(Text(name), justify="right")
     shown.add_column("criterion")
     for name in ("rows", "ms", "MB", "s"):
         shown.add_column(name, justify="right")

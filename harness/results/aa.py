@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.results import journal
+from harness.results import identifiers, journal
 
 FOLDER = "aa"
 
@@ -39,6 +39,10 @@ FIELDS: dict[str, tuple[type, ...]] = {
 }
 
 
+#: A change of the host by such a factor is none that was measured.
+_MOST = 1e3
+
+
 def append(root: Path, entry: Mapping[str, Any]) -> Path:
     """Add one A/A to the file of its host, and return the file.
 
@@ -54,14 +58,14 @@ def append(root: Path, entry: Mapping[str, Any]) -> Path:
     """
     if problem := _problem(entry):
         raise ValueError(f"A/A entry: {problem}")
-    path = root / FOLDER / f"{entry['host']}.jsonl"
+    path = _file(root, entry["host"])
     journal.append(path, entry)
     return path
 
 
 def read(root: Path, host: str) -> list[dict[str, Any]]:
     """Return the A/As of a host, the oldest first; lines that are none, such as a cut-off last one, are passed over."""
-    return [entry for entry in journal.entries(root / FOLDER / f"{host}.jsonl") if not _problem(entry)]
+    return [entry for entry in journal.entries(_file(root, host)) if not _problem(entry)]
 
 
 def latest(root: Path, host: str) -> dict[str, Any] | None:
@@ -79,8 +83,16 @@ def floor_of(root: Path, host_fingerprint: str, series: str) -> float | None:
     return None if entry is None else entry["floors"].get(series, entry["floor"])
 
 
+def _file(root: Path, host: str) -> Path:
+    return root / FOLDER / f"{identifiers.checked(host)}.jsonl"
+
+
 def _problem(entry: Mapping[str, Any]) -> str | None:
     if different := sorted(FIELDS.keys() ^ entry.keys()):
         return f"field {different[0]} is {'missing' if different[0] in FIELDS else 'unknown'}"
     wrong = [name for name, types in FIELDS.items() if type(entry[name]) not in types]
+    if not wrong:
+        # What a comparison is judged by must be a figure: a share of the time.
+        wrong = [name for name in ("floor", "drift") if entry[name] is not None and not 0 <= entry[name] < _MOST]
+        wrong += ["floors"] * any(type(one) is not float or not 0 <= one < _MOST for one in entry["floors"].values())
     return f"field {wrong[0]} is {entry[wrong[0]]!r}" if wrong else None

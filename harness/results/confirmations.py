@@ -11,7 +11,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.results import journal
+from harness.results import identifiers, journal
 
 FOLDER = "confirmations"
 
@@ -54,16 +54,23 @@ def append(root: Path, machine: str, one: Confirmation) -> Path:
     ------
     UserError : the file cannot be written.
     """
-    path = root / FOLDER / f"{machine}.jsonl"
+    path = _file(root, machine)
     journal.append(path, dataclasses.asdict(one))
     return path
 
 
 def read(root: Path, machine: str) -> list[Confirmation]:
     """Return the confirmations of a machine, the oldest first; lines that are none are passed over."""
-    there = journal.entries(root / FOLDER / f"{machine}.jsonl")
+    there = journal.entries(_file(root, machine))
     return [Confirmation(**{**values, "runs": tuple(values["runs"])}) for values in there if _fits(values)]
 
 
+def _file(root: Path, machine: str) -> Path:
+    return root / FOLDER / f"{identifiers.checked(machine)}.jsonl"
+
+
 def _fits(values: dict) -> bool:
-    return values.keys() == _TYPES.keys() and all(type(values[name]) in types for name, types in _TYPES.items())
+    if values.keys() != _TYPES.keys() or any(type(values[name]) not in types for name, types in _TYPES.items()):
+        return False
+    ends = (values[name] for name in ("ratio", "low", "high"))
+    return all(type(run) is str for run in values["runs"]) and all(end is None or 0 < end < 1e9 for end in ends)

@@ -76,3 +76,33 @@ def save(path: Path, text: str) -> Path:
             if descriptor is not None:
                 os.close(descriptor)
     return path
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Give what the operating system says of a file that cannot be read the form of our errors.
+
+    Raises
+    ------
+    UserError : it cannot be read.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def is_file(path: Path) -> bool:
+    """Say whether a path is that of a file; no name, however long or odd, is an error."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Say whether a path is that of a folder; as :func:`is_file`."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False

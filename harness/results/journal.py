@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
+from harness.results.lines import refuse_constant
 
 
 def append(path: Path, values: Mapping[str, Any]) -> None:
@@ -41,7 +42,7 @@ def entries(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the objects of a file, the oldest first; lines that are none, such as one cut off, are passed over."""
     with contextlib.suppress(OSError):
         for line in path.read_bytes().splitlines():
-            with contextlib.suppress(ValueError):
-                values = json.loads(line)
+            with contextlib.suppress(ValueError, RecursionError):
+                values = json.loads(line, parse_constant=refuse_constant)
                 if isinstance(values, dict):
                     yield values

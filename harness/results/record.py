@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from harness.errors import nearest
+from harness.results import identifiers
 
 Record = dict[str, Any]
 
@@ -252,7 +253,8 @@ def check(record: Record) -> None:
         raise ValueError(f"no record type {kind!r}{nearest(str(kind), validators)}")
     error = next(validators[kind].iter_errors(record), None)
     if error is not None:
-        raise ValueError(f"record {kind}: {error.json_path}: {error.message[-_MESSAGE_LENGTH:]}")
+        message = str(error.cause or error.message)
+        raise ValueError(f"record {kind}: {error.json_path}: {message[-_MESSAGE_LENGTH:]}")
 
 
 def upgrade(record: Record) -> Record:
@@ -291,9 +293,26 @@ def _plain(value: Any) -> Any:
 def _validators() -> dict[str, Draft202012Validator]:
     """Return one compiled validator for each record type."""
     schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
-    whole = extend(Draft202012Validator, {"items": _items})(schema)
+    whole = extend(Draft202012Validator, {"items": _items}, type_checker=TYPES)(schema, format_checker=_FORMATS)
     names = [part["$ref"].rpartition("/")[2] for part in schema["oneOf"]]
     return {name: whole.evolve(schema=schema["$defs"][name]) for name in names}
+
+
+#: JSON Schema takes 2.0 for an integer, but readers count and cut with integers.
+TYPES = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+
+_FORMATS = FormatChecker(formats=())
+
+
+@_FORMATS.checks("identifier", raises=ValueError)
+def _is_identifier(value: Any) -> bool:
+    return not isinstance(value, str) or bool(identifiers.checked(value))
+
+
+@_FORMATS.checks("utc-milliseconds", raises=ValueError)
+def _is_time(value: Any) -> bool:
+    """Check what the pattern of the schema cannot: that there is such a day and time."""
+    return not isinstance(value, str) or bool(datetime.fromisoformat(value))
 
 
 _PYTHON_TYPES = {"integer": {int}, "number": {int, float}, "string": {str}}

@@ -10,18 +10,21 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError, nearest
-from harness.results import files, host_limits
+from harness.results import files, host_limits, hosts, identifiers, lines
 from harness.results import record as records
 from harness.results.record import Record
+
+_LOG = logging.getLogger(__name__)
 
 RUNS, HOSTS, ENVIRONMENTS, TABLES = "runs", "hosts", "environments", "tables"
 
@@ -31,6 +34,10 @@ PLAN_FIELDS = ("suite", "overrides", "host", "environments", "cells", "seed")
 
 #: And what else, or its figures would be mixed of two: the code, and the cores that its cells run on.
 CONDITIONS = ("placements",)
+
+
+#: Bytes. Of 10,000 cells it takes a tenth.
+_LONGEST_HEADER = 2**27
 
 
 def new_run(suite: str) -> str:
@@ -83,7 +90,7 @@ class RunWriter:
             except BlockingIOError:
                 raise UserError(f"{path}: another harness is writing this run; wait for it, or end it") from None
             read_run(path)
-            os.ftruncate(descriptor, path.read_bytes().rfind(b"\n") + 1)
+            os.ftruncate(descriptor, len(lines.complete(path.read_bytes())))
             os.fsync(descriptor)
             undo.pop_all()
         return cls(path, descriptor)
@@ -129,20 +136,22 @@ def read_run(path: Path) -> list[Record]:
     ------
     UserError : no such file; a line that is no record, with its number; a record of a newer harness.
     """
-    lines = _complete_lines(path)
-    found = [_decode(line, path, number) for number, line in enumerate(lines, start=1)]
+    found = [lines.decoded(line, path, number) for number, line in enumerate(lines.of(path), start=1)]
     if not found or found[0]["type"] != "header":
         raise UserError(f"{path}: begins with no header; want a run's file")
     return found
 
 
 def runs(root: Path) -> list[Path]:
-    """Return the files of all runs, the newest first."""
-    return sorted((root / RUNS).glob("*.jsonl"), key=lambda path: path.name, reverse=True)
+    """Return the files of all runs, the newest first; whether each of them is a run shows when it is read."""
+    there = [path for path in (root / RUNS).glob("*.jsonl") if not path.name.startswith(".") and files.is_file(path)]
+    return sorted(there, key=lambda path: path.name, reverse=True)
 
 
 def find_run(root: Path, wanted: str | None = None) -> Path:
     """Return the file of a run that is named by its id, the beginning of its id, or a path; None names the newest.
+
+    A file among the runs that begins with no header, or a damaged one, is passed over on the way to the newest.
 
     Raises
     ------
@@ -150,12 +159,13 @@ def find_run(root: Path, wanted: str | None = None) -> Path:
     """
     there = {path.stem: path for path in runs(root)}
     if wanted is None:
-        if not there:
+        newest = next((path for path in there.values() if _begins_with_header(path)), None)
+        if newest is None:
             raise UserError(f"{root / RUNS}: no run is there yet; 'harness run' makes one")
-        return next(iter(there.values()))
+        return newest
     if wanted in there:
         return there[wanted]
-    if Path(wanted).is_file():
+    if files.is_file(Path(wanted)):
         return Path(wanted)
     meant = [name for name in there if name.startswith(wanted)]
     if len(meant) > 1:
@@ -165,9 +175,9 @@ def find_run(root: Path, wanted: str | None = None) -> Path:
     return there[meant[0]]
 
 
-def is_complete(lines: list[Record]) -> bool:
+def is_complete(found: list[Record]) -> bool:
     """Say whether a run came to its end."""
-    return any(line["type"] == "end" and line["status"] == "complete" for line in lines)
+    return any(line["type"] == "end" and line["status"] == "complete" for line in found)
 
 
 def unfinished(root: Path, header: Record, *, of_any: bool = False) -> Path | None:
@@ -181,13 +191,50 @@ def unfinished(root: Path, header: Record, *, of_any: bool = False) -> Path | No
     """
     plan = _plan(header)
     for path in runs(root):
-        # Most runs are of another plan, which their first line tells without a look at the rest.
-        with contextlib.suppress(UserError, OSError), path.open("rb") as stream:
-            first = _parse(stream.readline(), path, 1)
+        try:
+            # Most runs are of another plan, which their first line tells without a look at the rest.
+            first = _header(path, lines.parsed)
             same = of_any or _conditions(first) == _conditions(header)
             if same and _plan(first) == plan and not is_complete(read_run(path)):
                 return path
+        except UserError as error:
+            passed_over(error)
+        except (AttributeError, KeyError, TypeError):
+            passed_over(UserError(f"{path}, line 1: damaged: it is no header that this harness knows"))
     return None
+
+
+def passed_over(error: UserError) -> None:
+    """Tell that a file which cannot be read is left out of what is done; each once, on standard error."""
+    _LOG.warning("passed over: %s", error)
+
+
+def _begins_with_header(path: Path) -> bool:
+    try:
+        _header(path, lines.decoded)
+    except UserError as error:
+        passed_over(error)
+        return False
+    return True
+
+
+def _header(path: Path, read: Callable[[bytes, Path, int], Record]) -> Record:
+    """Return the first record of a run, as `read` makes it of its line.
+
+    Parameters
+    ----------
+    read : :func:`harness.results.lines.decoded`; or ``parsed``, where the schema would take too long for many runs.
+
+    Raises
+    ------
+    UserError : it is no header.
+    """
+    with files.readable(path), path.open("rb") as stream:
+        line = stream.readline(_LONGEST_HEADER)
+    first = read(line, path, 1) if line.endswith(b"\n") else {}
+    if first.get("type") != "header":
+        raise UserError(f"{path}: begins with no header; want a run's file")
+    return first
 
 
 def _plan(header: Record) -> list[Any]:
@@ -205,13 +252,13 @@ def save_host(root: Path, fingerprint: str, host: Mapping[str, Any]) -> Path:
     """Store a host's description once, under its fingerprint, and return its file; an older one stays as it is."""
     content = {"fingerprint": fingerprint, "host": host}
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
-    return files.save(root / HOSTS / f"{_file_name(fingerprint)}.json", text)
+    return files.save(root / HOSTS / f"{identifiers.checked(fingerprint)}.json", text)
 
 
 def read_host(root: Path, fingerprint: str) -> dict[str, Any] | None:
     """Return a stored host's description; None where there is none that can be read."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return json.loads((root / HOSTS / f"{_file_name(fingerprint)}.json").read_text())["host"]
+    with contextlib.suppress(OSError, ValueError):
+        return hosts.described((root / HOSTS / f"{identifiers.checked(fingerprint)}.json").read_bytes())
     return None
 
 
@@ -229,54 +276,19 @@ def host_line(root: Path, fingerprint: str, limits: Record | None = None) -> str
 
 
 def environment_file(root: Path, name: str, lock_hash: str) -> Path:
-    """Return the file in which an environment's lock is stored, or will be."""
-    return root / ENVIRONMENTS / f"{_file_name(name)}-{_file_name(lock_hash)}.txt"
+    """Return the file in which an environment's lock is stored, or will be.
+
+    Raises
+    ------
+    UserError : its name or hash would choose another folder.
+    """
+    try:
+        stem = f"{identifiers.checked(name)}-{identifiers.checked(lock_hash)}"
+    except ValueError as error:
+        raise UserError(f"environment {name}: {error}") from error
+    return root / ENVIRONMENTS / f"{identifiers.file_name(stem)}.txt"
 
 
 def save_environment(root: Path, name: str, lock_hash: str, lock_text: str) -> Path:
     """Store an environment's lock once, under its name and hash, and return its file; an older one stays as it is."""
     return files.save(environment_file(root, name, lock_hash), lock_text)
-
-
-def _decode(line: bytes, path: Path, number: int) -> Record:
-    record = _parse(line, path, number)
-    try:
-        records.check(record)
-    except ValueError as error:
-        raise UserError(f"{path}, line {number}: damaged: {error}") from error
-    return record
-
-
-def _parse(line: bytes, path: Path, number: int) -> Record:
-    """Return one line as a record of the current version, not yet held against the schema."""
-    where = f"{path}, line {number}"
-    try:
-        record = json.loads(line, parse_constant=_refuse_constant)
-        if not isinstance(record, dict):
-            raise ValueError("want an object")
-        version = record.get("schema")
-        if type(version) is int and version > records.SCHEMA:
-            reads = f"this one reads up to {records.SCHEMA}"
-            raise UserError(f"{where}: written by a newer harness (schema {version}, {reads}); update the harness")
-        return records.upgrade(record)
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        # A migration takes its fields for granted, so a damaged old record shows as a missing one.
-        raise UserError(f"{where}: damaged: {error}") from error
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _complete_lines(path: Path) -> list[bytes]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    return content.split(b"\n")[:-1]
-
-
-def _file_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", text):
-        raise ValueError(f"{text!r} is no file name")
-    return text

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.__main__ import main
-from harness.plan.config import AXES, QuantizerConfig, TaskConfig
+from harness.plan.config import AXES, QuantizerConfig
 from harness.results import record, store
 from harness.results.record import Record
 from tests.results import sample_records
@@ -42,14 +42,14 @@ def _trial(index: int, difference: float, latency: float, size: float, fallback:
 
 def store_trials(root: Path) -> Path:
     """Return a folder of results with one run: a cell with four trials and one that crashed, and one without any."""
-    task = {**dataclasses.asdict(TaskConfig(name="sentiment"))}
-    options = [
-        {"digest": axis, "axis": axis, "label": label, "config": task if axis == "task" else {}}
-        for axis, label in zip(AXES, KEY.split("/"), strict=True)
-    ]
     plain = KEY.replace("sensitivity", "none")
+    named = dict.fromkeys(pair for key in (KEY, plain) for pair in zip(AXES, key.split("/"), strict=True))
+    options = [
+        {"digest": label, "axis": axis, "label": label, "config": dataclasses.asdict(AXES[axis](name=label))}
+        for axis, label in named
+    ]
     cells = [
-        {"key": key, "digest": digest, "labels": key.split("/"), "options": list(AXES)}
+        {"key": key, "digest": digest, "labels": key.split("/"), "options": key.split("/")}
         for key, digest in ((KEY, "d1"), (plain, "d2"))
     ]
     failed: dict[str, Any] = {"status": "failed", "kind": "crash", "message": "died", "metric": None, "rows": None}

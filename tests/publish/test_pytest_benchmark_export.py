@@ -65,7 +65,8 @@ def results(tmp_path: Path) -> Path:
     with store.RunWriter.create(tmp_path / "results", header) as writer:
         for line in lines:
             writer.append(line)
-    store.save_host(tmp_path / "results", header["host"], {"model_name": "Xeon", "kernel": "6.1", "isa": ["avx2"]})
+    host = {"model_name": "Xeon", "kernel": "6.1", "isa": ["avx2"], "cores": [[0]]}
+    store.save_host(tmp_path / "results", header["host"], host)
     return tmp_path / "results"
 
 

@@ -4,9 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.plan.config import AXES
 from harness.results import record
 
 RUN = "20261124T091500Z-quickstart-3f9a"
+
+
+#: Digest -> the config of an option, with no more fields than each axis must have.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "f0": {"name": "minilm", "source": {}, "environment": "torch"},
+    "f1": {
+        "name": "sentiment",
+        "source": {},
+        "kind": "classification",
+        "metric": "accuracy",
+        "greater_is_better": True,
+    },
+    "f2": {"name": "fp32", "precision": "fp32", "fallback": ()},
+    "f3": {"name": "eager", "environment": "torch"},
+    "f4": {"name": "none"},
+    "f5": {"name": "native"},
+    "f6": {
+        **{"name": "quick", "blocks": 2, "latency_batch_size": 1, "throughput_batch_size": 8, "measure_seconds": 1.0},
+        **{"criterion": 0.01, "criterion_relative": True, "confidence": 0.95, "omp_wait_policy": "PASSIVE"},
+    },
+}
 
 
 def header(**changed: Any) -> record.Record:
@@ -18,10 +40,20 @@ def header(**changed: Any) -> record.Record:
         "harness": {"version": "0.1.0", "revision": None, "dirty": None},
         "host": "9c2f",
         "environments": {"torch": "0" * 16},
-        "options": [{"digest": "f0", "axis": "approach", "label": "fp32", "config": {"name": "fp32", "fallback": ()}}],
-        "cells": [{"key": "minilm/sentiment", "digest": "d1", "labels": ("minilm", "sentiment"), "options": ["f0"]}],
+        "options": [
+            {"digest": digest, "axis": axis, "label": config["name"], "config": config}
+            for (digest, config), axis in zip(_OPTIONS.items(), AXES, strict=True)
+        ],
+        "cells": [
+            {
+                "key": "minilm/sentiment",
+                "digest": "d1",
+                "labels": tuple(config["name"] for config in _OPTIONS.values()),
+                "options": list(_OPTIONS),
+            }
+        ],
         "excluded": [
-            {"key": "a/b", "kind": "excluded", "because": "no need", "labels": ["a", "b"]},
+            {"key": "a/b", "kind": "excluded", "because": "no need", "labels": list("abcdefg")},
             {"key": "a/c", "kind": "unsupported", "because": "it cannot"},
         ],
         "baseline": {"approach": "fp32"},
@@ -69,7 +101,14 @@ def prepared() -> record.Record:
 def trial(index: int = 0, **changed: Any) -> record.Record:
     """Return a trial that keeps its criterion, with fields of your own in the place of the sample's."""
     fields: dict[str, Any] = {
-        "recipe": {"method": "dynamic", "activation": {"dtype": "uint8"}, "weight": {"dtype": "int8"}},
+        "recipe": {
+            "method": "dynamic",
+            "activation": {
+                **{"dtype": "uint8", "observer": "minmax", "scheme": "affine", "reduce_range": False},
+                "percentile": 99.99,
+            },
+            "weight": {"dtype": "int8", "granularity": "per_channel"},
+        },
         "recipe_digest": f"{index:064x}",
         "fallback": ("classifier",),
         "status": "ok",

@@ -112,6 +112,7 @@ def test_a_run_without_its_header_is_one_clear_line(path: Path, cut: int) -> Non
     [
         b"{",
         b"",
+        b" ",
         b"[]",
         b"\x00\xff",
         b'{"type": "end"}',
