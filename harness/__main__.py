@@ -5,33 +5,51 @@ from __future__ import annotations
 import os
 import sys
 
+from harness import faults
 from harness.errors import StageError, UserError
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return the exit status.
 
-    0 done, 1 gate failed, 2 wrong usage, 3 cell failed, 4 gate undecided, 130 interrupted.
+    0 done, 1 gate failed, 2 wrong usage, 3 cell failed, 4 gate undecided, 70 unforeseen fault, 130 interrupted.
     """
-    from harness import cli
-
+    faults.prepare()
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        status = cli.run(sys.argv[1:] if arguments is None else arguments)
+        return _run(arguments)
+    finally:
+        faults.silence()
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        from harness import cli
+
+        status = cli.run(arguments)
         sys.stdout.flush()
         return status
     except UserError as error:
-        print(f"harness: {error}", file=sys.stderr)
+        faults.complain(str(error))
         return 2
     except StageError as error:
-        print(f"harness: {error.kind}: {error.message}", file=sys.stderr)
+        faults.complain(f"{error.kind}: {error.message}")
         return 2
     except KeyboardInterrupt:
-        print("harness: interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        faults.complain("interrupted; the same command goes on where this one stopped")
         return 130
     except BrokenPipeError:
         # The reader (head, less) went away. The records are on disk; Python's flush at exit must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        told = faults.of_a_place(error)
+        faults.complain(told or faults.unforeseen(error, arguments))
+        return 2 if told else faults.UNFORESEEN
+    except Exception as error:
+        # Also MemoryError and RecursionError. That this is reached at all is a defect of the harness.
+        faults.complain(faults.unforeseen(error, arguments))
+        return faults.UNFORESEEN
 
 
 if __name__ == "__main__":

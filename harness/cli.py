@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from harness.errors import UserError, nearest
+from harness.errors import UserError, nearest, shown
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,12 @@ class _Parser(argparse.ArgumentParser):
 
 def run(arguments: list[str]) -> int:
     """Run the command that `arguments` name and return its exit status."""
+    if any("\0" in word for word in arguments):
+        raise UserError("an argument holds a zero byte, which no name and no value has")
     names = [command.name for command in COMMANDS]
     first = next((word for word in arguments if not word.startswith("-")), None)
     if first is not None and first not in names:
-        raise UserError(f"no command '{first}'{nearest(first, names)}")
+        raise UserError(f"no command '{shown(first)}'{nearest(first, names)}")
     # Only the named command's module is imported: `harness doctor` needs neither Hydra nor pandas.
     parser = _parser(first)
     parsed, rest = parser.parse_known_args(arguments)
@@ -113,7 +115,7 @@ def _parser(chosen: str | None) -> _Parser:
         prog="harness",
         description="Low-precision inference on Xeon: sweeps, accuracy-aware tuning, measurements that can be trusted.",
         epilog="Exit status: 0 done, 1 some gate failed, 2 wrong usage, 3 some cell failed, 4 some gate is undecided, "
-        "130 interrupted.",
+        "70 a fault of the harness itself, 130 interrupted.",
     )
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=_Parser)

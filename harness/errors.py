@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
 #: Every kind a failure record may carry. A reader can rely on no other being written.
@@ -28,6 +29,14 @@ FAILURE_KINDS = (
     "error",  # any other exception; the message holds its type
 )
 
+#: What no message may hold as it is: control characters, halves of characters, ends of lines; and marks of direction,
+#: which let a text be read in another order than it is in.
+_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+_DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+#: Characters of a value that a message shows.
+_SHOWN = 60
+
 #: Names that a message lists at most: those of a folder can be thousands.
 _LISTED = 20
 
@@ -51,6 +60,37 @@ class StageError(Exception):
         super().__init__(message)
         self.kind = kind
         self.message = message
+
+
+def is_printable(text: str) -> bool:
+    """Say whether a text can stand in a label, a record and a message as it is."""
+    return not any(map(_is_unprintable, text))
+
+
+def printable(text: str) -> str:
+    r"""Return a text on one line, with what is not :func:`is_printable` spelled out, such as ``\x1b``."""
+    return "".join(ascii(one)[1:-1] if _is_unprintable(one) else one for one in text)
+
+
+def _is_unprintable(one: str) -> bool:
+    return unicodedata.category(one) in _UNPRINTABLE or one in _DIRECTIONS
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most `most` characters: what is left out stood between its first two thirds and its end."""
+    if len(text) <= most:
+        return text
+    head = (most - 5) * 2 // 3
+    return f"{text[:head]} ... {text[len(text) - (most - 5 - head) :]}"
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: on one line, and of a long one its beginning and its end."""
+    try:
+        text = str(value)
+    except ValueError:  # a number of more than 4,300 digits
+        text = "a number of thousands of digits"
+    return shortened(printable(text[:10_000]), _SHOWN)
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

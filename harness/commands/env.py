@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness import faults
 from harness.errors import StageError, UserError
 from harness.execute.cache import cache_folder
 from harness.execute.environment import Environments, environments
@@ -51,7 +51,7 @@ def _build(known: Environments, names: list[str]) -> int:
         if not isinstance(found, StageError):
             print(found, flush=True)
     for error in errors:
-        print(f"harness: {error.kind}: {error.message}", file=sys.stderr)
+        faults.complain(f"{error.kind}: {error.message}")
     return 2 if errors else 0
 
 
