@@ -72,7 +72,7 @@ def test_a_report_goes_to_the_temporary_folder_where_the_cache_takes_none(monkey
     assert status == 70 and line.endswith(str(report))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
     status, line = ended(monkeypatch, capsys, KeyError("x"))
-    assert status == 70 and "no report could be written; it was at test_faults.py:" in line
+    assert status == 70 and "no report could be written; it was at test_how_commands_end.py:" in line
 
 
 @pytest.mark.parametrize(
