@@ -149,7 +149,7 @@ def _match(item: Any, where: str) -> dict[str, tuple[Any, ...]]:
 
 def _whole(value: Any, where: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise UserError(f"{where}: want a whole number, found {shown(value)}")
+        raise UserError(f"{where}: want a whole number, found {shown(repr(value))}")
     if not 0 <= value < SEEDS:
         raise UserError(f"{where}: want a number from 0 to {SEEDS - 1}, found {shown(value)}")
     return value
