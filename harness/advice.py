@@ -38,9 +38,9 @@ EXIT_STATUSES: dict[int, Advice] = {
         "same command with `--new` measures again. `export` ends so when it leaves out cells that have failed.",
     ),
     4: Advice(
-        "some gate is undecided",
-        "The figures do not suffice for an answer, or something could not be compared at all. The line names the rows. "
-        "More evaluation rows (`protocol.limit_evaluation`) or more blocks (`protocol.blocks`) narrow the intervals; a "
+        "some gate or comparison is undecided",
+        "The figures do not suffice for an answer: a gate is `undecided`, or in `compare` a verdict is `inconclusive` or a "
+        "side has not measured a cell. The lines name the rows. More evaluation rows (`protocol.limit_evaluation`) or more blocks (`protocol.blocks`) narrow the intervals; a "
         "quieter host makes `unstable` and `disturbed` rows usable.",
     ),
     70: Advice(

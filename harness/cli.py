@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from harness.advice import EXIT_STATUSES
-from harness.errors import UserError, nearest
+from harness.errors import UserError, nearest, shown
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,12 @@ class _Parser(argparse.ArgumentParser):
 
 def run(arguments: list[str]) -> int:
     """Run the command that `arguments` name and return its exit status."""
+    if any("\0" in word for word in arguments):
+        raise UserError("an argument holds a zero byte, which no name and no value has")
     names = [command.name for command in COMMANDS]
     first = next((word for word in arguments if not word.startswith("-")), None)
     if first is not None and first not in names:
-        raise UserError(f"no command '{first}'{nearest(first, names)}")
+        raise UserError(f"no command '{shown(first)}'{nearest(first, names)}")
     # Only the named command's module is imported: `harness doctor` needs neither Hydra nor pandas.
     parser = _parser(first)
     parsed, rest = parser.parse_known_args(arguments)

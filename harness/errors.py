@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from harness.printable import plain
+
 #: Every kind a failure record may carry. A reader can rely on no other being written.
 FAILURE_KINDS = (
     "bad_config",  # the cell's fields contradict each other in a way only the child can see
@@ -27,6 +29,9 @@ FAILURE_KINDS = (
     "dependency",  # an earlier stage that this cell needs has failed
     "error",  # any other exception; the message holds its type
 )
+
+#: Characters of a value that a message shows.
+_SHOWN = 60
 
 #: Names that a message lists at most: those of a folder can be thousands.
 _LISTED = 20
@@ -55,6 +60,23 @@ class StageError(Exception):
         super().__init__(message)
         self.kind = kind
         self.message = message
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most `most` characters: what is left out stood between its first two thirds and its end."""
+    if len(text) <= most:
+        return text
+    head = (most - 5) * 2 // 3
+    return f"{text[:head]} ... {text[len(text) - (most - 5 - head) :]}"
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: on one line, and of a long one its beginning and its end."""
+    try:
+        text = str(value)
+    except ValueError:  # a number of more than 4,300 digits
+        text = "a number of thousands of digits"
+    return shortened(plain(text[:10_000]), _SHOWN)
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

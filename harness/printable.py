@@ -25,6 +25,11 @@ def plain(text: str) -> str:
     return text if text.isprintable() else _UNSAFE.sub(_escaped, text)
 
 
+def is_plain(text: str) -> bool:
+    """Say whether a text can stand in a label, a record and a message as it is."""
+    return not _UNSAFE.search(text)
+
+
 def safe_lines(text: str) -> str:
     """Return text as :func:`plain` does, but with its line breaks."""
     return "\n".join(map(plain, text.split("\n")))

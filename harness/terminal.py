@@ -1,13 +1,11 @@
 """The only way to a terminal: rich's console and text, which let no record, file or label steer it.
 
-Everything that is printed in colours or columns is printed by this :class:`Console`; what is one plain line, by
-:func:`tell`.
+Everything that is printed in colours or columns is printed by this :class:`Console`; what is one plain line on standard
+error, by :func:`harness.faults.tell`.
 """
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -60,23 +58,3 @@ class Console(rich.console.Console):
 def lines(texts: Sequence[rich.text.Text]) -> rich.text.Text:
     """Return texts below each other."""
     return rich.text.Text("\n").join(texts)
-
-
-def tell(line: str) -> None:
-    """Print one line on standard error."""
-    print(plain(line), file=sys.stderr)
-
-
-class Told(logging.Handler):
-    """Prints what a lower room has to say, each line once."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._said: set[str] = set()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print a record's message, unless it was printed before."""
-        line = record.getMessage()
-        if line not in self._said:
-            self._said.add(line)
-            tell(line)

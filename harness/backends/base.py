@@ -5,15 +5,15 @@ The parent imports a backend's file to ask `supports`; so a framework is importe
 
 from __future__ import annotations
 
+import functools
 import importlib
-import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import StageError, nearest
+from harness.errors import StageError, nearest, shown
 from harness.plan.cell import Cell
 
 if TYPE_CHECKING:
@@ -132,9 +132,12 @@ class Backend(ABC):
         """Run `forward` once under the runtime's own profile or log and count what it executed."""
 
 
+@functools.cache
 def backend_class(name: str) -> type[Backend]:
     """Return the class of the backend `name` without importing its framework; ``bad_config`` when there is none."""
-    if importlib.util.find_spec(f"harness.backends.{name}") is None:
-        there = [path.stem for path in Path(__file__).parent.glob("*.py") if "class Backend(" in path.read_text()]
-        raise StageError("bad_config", f"backend {name}: no harness/backends/{name}.py{nearest(name, there)}")
+    # Looked up, never made a path or a module's name of: the name may come from a record.
+    files = [path for path in Path(__file__).parent.glob("*.py") if path != Path(__file__)]
+    there = [path.stem for path in files if "class Backend(" in path.read_text(encoding="utf-8")]
+    if name not in there:
+        raise StageError("bad_config", f"backend.name: no '{shown(name)}' in harness/backends{nearest(name, there)}")
     return importlib.import_module(f"harness.backends.{name}").Backend

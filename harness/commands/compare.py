@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.commands import output
-from harness.errors import UserError
+from harness.errors import UserError, shown
 from harness.execute import host as hosts
 from harness.execute import sides
 from harness.execute.assemble import Place
@@ -16,6 +16,7 @@ from harness.execute.comparison import compare
 from harness.execute.environment import environments
 from harness.execute.session import Counts
 from harness.plan.catalogue import Catalogue, catalogue
+from harness.plan.config import MOST_BLOCKS
 from harness.plan.emulation import is_timed
 from harness.plan.matrix import Plan, make_plan
 from harness.publish import compare_tables
@@ -88,8 +89,8 @@ def require_sound(arguments: argparse.Namespace) -> None:
     """Raise UserError for a margin or a number of pairs that means nothing."""
     if not 0 < arguments.margin < 1:
         raise UserError(f"--margin {arguments.margin:g}: want a share between 0 and 1, e.g. 0.02 for two percent")
-    if arguments.pairs < 2:
-        raise UserError(f"--pairs {arguments.pairs}: want 2 or more, and 7 or more for a verdict")
+    if not 2 <= arguments.pairs <= MOST_BLOCKS:
+        raise UserError(f"--pairs {shown(arguments.pairs)}: want from 2 to {MOST_BLOCKS}, and 7 or more for a verdict")
 
 
 def rule_of(root: Path, run: Path, margin: float) -> Rule:

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from harness import faults
 from harness.commands import output
 from harness.errors import StageError, UserError
 from harness.execute.cache import cache_folder, usable_cache
@@ -14,7 +15,7 @@ from harness.execute.environment import Environments, State, environments
 from harness.plan.catalogue import catalogue
 from harness.publish.live import view_for
 from harness.publish.narrow import print_table
-from harness.terminal import Console, Text, tell
+from harness.terminal import Console, Text
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +60,7 @@ def _build(known: Environments, names: list[str]) -> int:
         if not isinstance(found, StageError):
             print(found, flush=True)
     for error in errors:
-        tell(f"harness: {error.kind}: {error.message}")
+        faults.complain(f"{error.kind}: {error.message}")
     return 2 if errors else 0
 
 

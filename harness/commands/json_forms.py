@@ -207,7 +207,7 @@ FORMS: dict[str, Form] = {
         unmatched=_texts("cells that only one side has"),
         regression=_flag("whether something got slower or less accurate: exit status 1"),
         failed=_flag("whether a cell failed: exit status 3"),
-        open=_flag("whether something could not be compared at all: exit status 4"),
+        open=_flag("whether something is inconclusive or was not measured on a side: exit status 4"),
         written=_WRITTEN,
     ),
 }

@@ -115,7 +115,7 @@ class Artefacts:
                 return f"{', '.join(changed[:5])} did not have the recorded hash"
             if self._checked.setdefault(folder, _sizes(folder)) != _sizes(folder):
                 return "a file had changed its size"
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             return f"{RESULT_FILE} could not be read ({type(error).__name__})"
         return ""
 

@@ -18,12 +18,20 @@ _FOLDERS = ("environments", "artefacts", "sources", "logs", "hub")
 
 
 def cache_folder() -> Path:
-    """Return ``$HARNESS_CACHE``, else ``$XDG_CACHE_HOME/lowp-harness``, else ``~/.cache/lowp-harness``, absolute."""
+    """Return ``$HARNESS_CACHE``, else ``$XDG_CACHE_HOME/lowp-harness``, else ``~/.cache/lowp-harness``, absolute.
+
+    Raises
+    ------
+    UserError : none of them is set, and the user has no home folder.
+    """
     named = os.environ.get(VARIABLE)
     if named:
         return Path(named).absolute()
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache").absolute() / "lowp-harness"
+    try:
+        return (Path(base) if base else Path.home() / ".cache").absolute() / "lowp-harness"
+    except RuntimeError as error:
+        raise UserError(f"this user has no home folder for the cache; {VARIABLE} names another folder") from error
 
 
 def usable_cache() -> Path:

@@ -37,7 +37,7 @@ def read(folder: Path) -> Marker | None:
     try:
         found = json.loads((folder / MARKER).read_text())
         fields = {name: found.get(name) for name in Marker.__dataclass_fields__}
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return None
     texts = all(isinstance(fields[name], str) for name in ("name", "lock"))
     optional = isinstance(fields["note"], str | None) and isinstance(fields["files"], int | None)

@@ -6,11 +6,11 @@ So nothing is guessed: names that are the same, numbers that are places, or an o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness import quoting
 from harness.errors import StageError
 
 #: How outputs and labels were brought together, and what a person reads of it.
@@ -25,10 +25,6 @@ MULTI_LABEL = "multi_label_classification"
 
 #: Names that a message lists of each side at most; the override that it offers has them all.
 _LISTED = 20
-
-#: What Hydra's grammar reads as the text that it is.
-_PLAIN_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_HYDRA_WORDS = ("true", "false", "null", "nan", "inf")
 
 
 @dataclass(frozen=True)
@@ -130,15 +126,7 @@ def offer(outputs: Sequence[str], labels: Sequence[str]) -> str:
 
 def override(labels: Sequence[str]) -> str:
     """Return ``task.labels=[...]`` as it is typed in a shell."""
-    value = f"task.labels=[{','.join(_hydra(label) for label in labels)}]"
-    return value if re.fullmatch(r"[\w.=,\[\]-]*", value) else "'" + value.replace("'", "'\\''") + "'"
-
-
-def _hydra(label: str) -> str:
-    if _PLAIN_WORD.fullmatch(label) and label.casefold() not in _HYDRA_WORDS:
-        return label
-    # Backslashes count only before a quote: https://hydra.cc/docs/advanced/override_grammar/basic/#quoted-values
-    return '"' + re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ("\\" + found[2] if found[2] else ""), label) + '"'
+    return quoting.override("task.labels", labels, is_list=True)
 
 
 def _other_number(outputs: Sequence[str], labels: Sequence[str], model: str, fixed: bool) -> str:

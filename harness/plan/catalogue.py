@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import harness
-from harness.errors import UserError, nearest
+from harness.errors import UserError, nearest, shown
 from harness.results.files import is_file
+
+#: Characters of a file's name without its suffix, below what any file system takes.
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -23,11 +26,11 @@ class Catalogue:
 
     def require(self, group: str, name: str) -> Path:
         """Return the YAML of an option; UserError with the nearest name when there is none."""
-        for folder in self.conf:
+        for folder in self.conf if _is_name(name) else ():
             path = folder / group / f"{name}.yaml"
             if is_file(path):
                 return path
-        raise UserError(f"{group}={name}: no such option{nearest(name, self.names(group))}")
+        raise UserError(f"{group}={shown(name)}: no such option{nearest(name, self.names(group))}")
 
     def suite(self, name: str) -> Path:
         """Return the file of a suite: a path that ends in .yaml, or a name in one of the folders."""
@@ -35,16 +38,21 @@ class Catalogue:
             path = Path(name)
             if is_file(path):
                 return path
-            raise UserError(f"suite={name}: no such file")
-        for folder in self.suites:
+            raise UserError(f"suite={shown(name)}: no such file")
+        for folder in self.suites if _is_name(name) else ():
             path = folder / f"{name}.yaml"
             if is_file(path):
                 return path
-        raise UserError(f"suite={name}: no such suite{nearest(name, self.suite_names())}")
+        raise UserError(f"suite={shown(name)}: no such suite{nearest(name, self.suite_names())}")
 
     def suite_names(self) -> list[str]:
         """Return the names of all suites."""
         return sorted({path.stem for folder in self.suites for path in folder.glob("*.yaml")})
+
+
+def _is_name(name: str) -> bool:
+    """Say whether a name is one, and no path that leads out of the folder."""
+    return bool(name) and "/" not in name and len(name) <= _LONGEST_NAME
 
 
 def catalogue(extra: Path | None = None) -> Catalogue:
@@ -52,13 +60,17 @@ def catalogue(extra: Path | None = None) -> Catalogue:
 
     Raises
     ------
-    UserError : `extra` is no folder.
+    UserError : `extra` is no folder, or the current folder has been removed.
     """
     if extra is not None and not extra.is_dir():
         raise UserError(f"--project {extra}: no such folder")
     package = Path(harness.__file__).resolve().parent
     shipped = package / "_shipped" if (package / "_shipped").is_dir() else package.parent
-    roots = [root.resolve() for root in (extra, Path.cwd(), shipped) if root is not None]
+    try:
+        here = Path.cwd()
+    except FileNotFoundError as error:
+        raise UserError("the current folder is not there any more; change to another one") from error
+    roots = [root.resolve() for root in (extra, here, shipped) if root is not None]
     roots = list(dict.fromkeys(roots))
     return Catalogue(
         conf=tuple(root / "conf" for root in roots if (root / "conf").is_dir()),

@@ -7,21 +7,27 @@ isolation, and composing every cell would take minutes.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from harness.errors import UserError, nearest
+from harness.errors import UserError, nearest, shown
 from harness.plan.catalogue import Catalogue
 from harness.plan.cell import Option, digest, from_dict
-from harness.plan.config import AXES, EnvironmentConfig
-from harness.plan.domains import check_domains
+from harness.plan.config import AXES, EnvironmentConfig, field_at
+from harness.plan.domains import Names, check_domains
+from harness.plan.yaml_file import read_yaml
+
+#: Where Hydra is told to put the fields of a file into another place.
+_HEADER = re.compile(r"^\s*#\s*@package\b", re.MULTILINE)
 
 #: Field path below the axis -> the values it takes, one option each.
 Fields = Mapping[str, Sequence[Any]]
@@ -41,7 +47,7 @@ def options(catalogue: Catalogue, axis: str, name: str, fields: Fields, label: s
     built = []
     for values in itertools.product(*fields.values()):
         chosen = dict(zip(fields, values, strict=True))
-        config = _typed(AXES[axis], plain, axis, name, chosen)
+        config = _typed(AXES[axis], plain, axis, name, chosen, catalogue.names)
         brackets = ",".join(f"{field}={_short(chosen[field])}" for field in told)
         text = (label or name) + (f"[{brackets}]" if brackets else "")
         built.append(Option(axis=axis, label=text, config=config, digest=digest([axis, config])))
@@ -61,35 +67,66 @@ def environment(catalogue: Catalogue, name: str) -> tuple[EnvironmentConfig, Pat
 def _compose(catalogue: Catalogue, group: str, name: str) -> dict[str, Any]:
     """Return the plain values that Hydra composes for one option of a group, defaults lists included."""
     path = catalogue.require(group, name)
-    others = [f"file://{folder}" for folder in catalogue.conf if folder != path.parent.parent]
+    _require_composable(catalogue, group, path, ())
+    others = [_quoted(f"file://{folder}") for folder in catalogue.conf if folder != path.parent.parent]
     searched = [f"hydra.searchpath=[{','.join(others)}]"] if others else []
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(config_dir=str(path.parent.parent), version_base="1.3"):
-            composed = compose(overrides=[f"+{group}={name}", *searched])
+            composed = compose(overrides=[f"+{group}={_quoted(name)}", *searched])
         plain = OmegaConf.to_container(composed, resolve=True)[group]
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, RecursionError) as error:
         raise UserError(f"{path}: {_line(error)}") from error
-    except Exception as error:
-        # PyYAML's errors reach us as they are; their first lines say what and where.
-        if type(error).__module__.partition(".")[0] != "yaml":
-            raise
-        raise UserError(f"{path}: {' '.join(str(error).split())}") from error
     if not isinstance(plain, dict):
-        raise UserError(f"{path}: want a mapping of fields, found {plain!r}")
+        raise UserError(f"{path}: want a mapping of fields, found {shown(plain)}")
     return plain
 
 
-def _typed(schema: type, plain: dict[str, Any], group: str, name: str, fields: Mapping[str, Any]) -> Any:
-    """Return the frozen dataclass `schema` of `plain` with `fields` set."""
+def _require_composable(catalogue: Catalogue, group: str, path: Path, above: Sequence[Path]) -> None:
+    """Raise UserError for what in an option's YAML, or those in its defaults list, Hydra has no clear words for."""
+    if path in above:
+        raise UserError(f"{path}: defaults: it is among its own defaults")
+    values = read_yaml(path)
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: want a mapping of fields, found {shown(values)}")
+    if _HEADER.search(path.read_text(encoding="utf-8-sig")):
+        raise UserError(f"{path}: '# @package' has no meaning here: fields stand below their axis; want no such line")
+    named = values.get("defaults", [])
+    if not isinstance(named, list):
+        raise UserError(f"{path}: defaults: want a list of options of {group}, such as [NAME, _self_]")
+    for one in named:
+        if not isinstance(one, str):
+            raise UserError(f"{path}: defaults: {shown(one)}: want the name of an option of {group}, or _self_")
+        if one != "_self_":
+            try:
+                below = catalogue.require(group, one)
+            except UserError as error:
+                raise UserError(f"{path}: defaults: {error}") from error
+            _require_composable(catalogue, group, below, (*above, path))
+
+
+def _quoted(text: str) -> str:
+    """Return a text as Hydra's grammar reads it as it is."""
+    return QuotedString(text, Quote.single).with_quotes()
+
+
+def _typed(
+    schema: type, plain: dict[str, Any], group: str, name: str, fields: Mapping[str, Any], names: Names | None = None
+) -> Any:
+    """Return the frozen dataclass `schema` of `plain` with `fields` set; `names` as for :func:`check_domains`."""
     config = _open(OmegaConf.structured(schema))
     for path, value in {**_leaves(plain), **fields}.items():
         _set(config, path, value, group)
-    missing = sorted(OmegaConf.missing_keys(config))
-    if missing:
-        raise UserError(f"{group}={name}: field {missing[0]} is missing")
-    built = from_dict(schema, OmegaConf.to_container(config, resolve=True))
-    check_domains(built, group)
+    try:
+        missing = sorted(OmegaConf.missing_keys(config))
+        if missing:
+            raise UserError(f"{group}={name}: field {missing[0]} is missing")
+        plain = OmegaConf.to_container(config, resolve=True)
+    except (OmegaConfBaseException, RecursionError) as error:
+        where = getattr(error, "full_key", None)
+        raise UserError(f"{group}{f'.{where}' if where else f'={name}'}: {_line(error)}") from error
+    built = from_dict(schema, plain)
+    check_domains(built, group, names)
     return built
 
 
@@ -113,13 +150,20 @@ def _leaves(plain: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _set(config: Any, path: str, value: Any, group: str) -> None:
+    # OmegaConf takes any number for true, and a list within a list of texts for its text.
+    kind = str(getattr(field_at(f"{group}.{path}"), "type", ""))
+    if kind == "bool" and type(value) is int and value not in (0, 1):
+        raise UserError(f"{group}.{path}={shown(value)}: want true or false")
+    if kind.startswith("tuple") and isinstance(value, list) and any(isinstance(item, (list, dict)) for item in value):
+        raise UserError(f"{group}.{path}={shown(value)}: want a list of single values")
     try:
         OmegaConf.update(config, path, value)
     except (ConfigAttributeError, ConfigKeyError) as error:
         there, wanted = _siblings(config, path)
-        raise UserError(f"{group}.{path}: no such field{nearest(wanted, there)}") from error
-    except OmegaConfBaseException as error:
-        raise UserError(f"{group}.{path}: {_line(error)}") from error
+        raise UserError(f"{group}.{shown(path)}: no such field{nearest(wanted, there)}") from error
+    except (OmegaConfBaseException, ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+        # OmegaConf lets through what Python says of a number that is too large, and of a path with odd brackets.
+        raise UserError(f"{group}.{shown(path)}: {_line(error)}") from error
 
 
 def _siblings(config: Any, path: str) -> tuple[list[str], str]:
@@ -140,4 +184,5 @@ def _short(value: Any) -> str:
 
 
 def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return re.sub(r"^\w+ raised while resolving interpolation: ", "", line)

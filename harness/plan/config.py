@@ -6,8 +6,26 @@ these dataclasses and imports no Hydra (see :mod:`harness.plan.compose`).
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import typing
 from dataclasses import dataclass, field
 from typing import Any
+
+from harness.plan.bounds import (
+    MOST_BATCH,
+    MOST_ROWS,
+    MOST_TOKENS,
+    TWO_WEEKS,
+    file_name,
+    listed,
+    matching,
+    one_of,
+    option_name,
+    option_of,
+    random_seed,
+    within,
+)
 
 #: A cell is not measured any more after so many failed invocations: one crash may be the neighbours' doing, but a cell
 #: that crashed twice is not fit for use, whatever its other timings, and would cost its time limit again and again.
@@ -22,6 +40,9 @@ ISA_CEILINGS = ("avx2", "avx512_core", "avx512_core_vnni")
 #: What `host.emulated` may name, in QEMU's words.
 EMULATED_CPUS = ("Haswell", "Nehalem")
 
+#: Blocks of a run at most: ten give a verdict, and a thousand take weeks.
+MOST_BLOCKS = 1000
+
 #: OmegaConf's marker of a mandatory value, spelled out so that the child needs no OmegaConf.
 MISSING = "???"
 
@@ -35,13 +56,13 @@ class SourceConfig:
     """
 
     package: str | None = None
-    registry: str = "pypi"  # pypi or debian
+    registry: str = one_of(("pypi", "debian"), "pypi")
     source_distribution: bool = False
     sha256: str | None = None
-    inside: str | None = None
+    inside: str | None = file_name()
     hub_id: str | None = None
     revision: str | None = None
-    path: str | None = None
+    path: str | None = file_name()
     licence: str | None = None
     cite: str | None = None
 
@@ -55,12 +76,13 @@ class SourceConfig:
 class ModelConfig:
     """A pretrained or already fine-tuned encoder; or one that is built from `options`, which then has no source."""
 
-    name: str = MISSING
+    name: str = option_name(MISSING)
     source: SourceConfig = field(default_factory=SourceConfig)
     architecture: str = "bert"  # the file in harness/models that loads or builds it
     fine_tuned: bool = False  # True: it carries its own head, so nothing is trained before FP32
     trust_remote_code: bool = False
-    environment: str = "torch"  # where its data are tokenised and its FP32 checkpoint is fine-tuned
+    # Where its data are tokenised and its FP32 checkpoint is fine-tuned.
+    environment: str = option_of("environment", "torch")
     options: dict[str, Any] = field(default_factory=dict)  # sizes of an architecture that is built
 
 
@@ -68,45 +90,45 @@ class ModelConfig:
 class FineTuneConfig:
     """How the FP32 checkpoint is trained, once, deterministically. `epochs` may be a fraction."""
 
-    epochs: float = 1.5
-    learning_rate: float = 1e-4
-    batch_size: int = 32
-    warmup_share: float = 0.1
-    weight_decay: float = 0.01
+    epochs: float = within(0.0, 1000.0, 1.5)
+    learning_rate: float = within(0.0, 10.0, 1e-4)
+    batch_size: int = within(1, MOST_BATCH, 32)
+    warmup_share: float = within(0.0, 1.0, 0.1)
+    weight_decay: float = within(0.0, 10.0, 0.01)
     frozen: tuple[str, ...] = ("embeddings", "encoder.layer.0.")  # prefixes below the encoder
-    seed: int = 0
+    seed: int = random_seed()
 
 
 @dataclass(frozen=True)
 class SplitConfig:
     """A named split of the source, or rows held out of the training split after a shuffle with `seed`."""
 
-    train: str = "train"  # split name, or file inside the source
-    evaluation: str | None = None  # split name or file; None: hold rows out of train
-    held_out: int = 0
-    seed: int = 0
-    limit_train: int | None = None
-    limit_evaluation: int | None = None
+    train: str = file_name("train")  # split name, or file inside the source
+    evaluation: str | None = file_name()  # split name or file; None: hold rows out of train
+    held_out: int = within(0, MOST_ROWS, 0)
+    seed: int = random_seed()
+    limit_train: int | None = within(1, MOST_ROWS, None)
+    limit_evaluation: int | None = within(1, MOST_ROWS, None)
 
 
 @dataclass(frozen=True)
 class TaskConfig:
     """Labelled data, what is predicted from it, and the metric."""
 
-    name: str = MISSING
+    name: str = option_name(MISSING)
     reader: str = "table"  # the file in harness/tasks that gives columns text, [text_pair] or image, and label
     source: SourceConfig = field(default_factory=SourceConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
-    kind: str = "classification"  # or regression, language_modelling
+    kind: str = one_of(("classification", "regression", "language_modelling"), "classification")
     text: str = "text"
     text_pair: str | None = None
     label: str = "label"
-    labels: tuple[str, ...] | None = None  # fixed label order; None: sorted labels of the training split
+    labels: tuple[str, ...] | None = listed(2, None)  # fixed label order; None: sorted labels of the training split
     metric: str = "accuracy"  # a module of harness/tasks/metrics, or any hub metric by name
     metric_key: str | None = None  # which of the metric's values; None: the module's own name
     greater_is_better: bool = True
-    max_length: int = 128  # tokens; longer texts are truncated
-    evaluation_batch_size: int = 32
+    max_length: int = within(2, MOST_TOKENS, 128)  # tokens; longer texts are truncated
+    evaluation_batch_size: int = within(1, MOST_BATCH, 32)
     fine_tune: FineTuneConfig = field(default_factory=FineTuneConfig)
     options: dict[str, Any] = field(default_factory=dict)  # the reader's own
 
@@ -120,11 +142,11 @@ class TaskConfig:
 class QuantizerConfig:
     """How one kind of tensor (weights or activations) is mapped to integers."""
 
-    dtype: str = "int8"  # int8 or uint8
-    scheme: str = "affine"  # affine or symmetric
-    granularity: str = "per_tensor"  # per_tensor or per_channel
-    observer: str = "minmax"  # minmax, moving_average, histogram, percentile, kl
-    percentile: float = 99.99  # of |x|, for observer=percentile
+    dtype: str = one_of(("int8", "uint8"), "int8")
+    scheme: str = one_of(("affine", "symmetric"), "affine")
+    granularity: str = one_of(("per_tensor", "per_channel"), "per_tensor")
+    observer: str = one_of(("minmax", "moving_average", "histogram", "percentile", "kl"), "minmax")
+    percentile: float = within(50.0, 100.0, 99.99)  # of |x|, for observer=percentile
     reduce_range: bool = False  # 7 bits: no saturation of int16 sums on hosts without VNNI
 
 
@@ -132,29 +154,29 @@ class QuantizerConfig:
 class CalibrationConfig:
     """Which training samples show the ranges, in a fixed order; never evaluation data."""
 
-    samples: int = 100
-    batch_size: int = 10
-    seed: int = 0
+    samples: int = within(1, MOST_ROWS, 100)
+    batch_size: int = within(1, MOST_BATCH, 10)
+    seed: int = random_seed()
 
 
 @dataclass(frozen=True)
 class QatConfig:
     """Fine-tuning with fake quantization, starting from the shared FP32 checkpoint."""
 
-    steps: int = 100
-    learning_rate: float = 2e-5
-    batch_size: int = 32
-    freeze_observers_at: float = 0.75  # share of the steps after which ranges stand still
-    seed: int = 0
+    steps: int = within(1, 10_000_000, 100)
+    learning_rate: float = within(0.0, 10.0, 2e-5)
+    batch_size: int = within(1, MOST_BATCH, 32)
+    freeze_observers_at: float = within(0.0, 1.0, 0.75)  # share of the steps after which ranges stand still
+    seed: int = random_seed()
 
 
 @dataclass(frozen=True)
 class ApproachConfig:
     """A way to lower the precision."""
 
-    name: str = MISSING
-    precision: str = "int8"  # fp32, bf16 or int8: what the cell claims to execute
-    method: str = "static"  # none, cast, dynamic, static, qat
+    name: str = option_name(MISSING)
+    precision: str = one_of(("fp32", "bf16", "int8"), "int8")  # what the cell claims to execute
+    method: str = one_of(("none", "cast", "dynamic", "static", "weight_only", "qat"), "static")
     activation: QuantizerConfig = field(default_factory=lambda: QuantizerConfig(dtype="uint8"))
     weight: QuantizerConfig = field(
         default_factory=lambda: QuantizerConfig(scheme="symmetric", granularity="per_channel")
@@ -169,8 +191,8 @@ class ApproachConfig:
 class BackendConfig:
     """An execution path of a framework, in one environment."""
 
-    name: str = MISSING
-    environment: str = MISSING
+    name: str = option_name(MISSING)
+    environment: str = option_of("environment", MISSING)
     engine: str | None = None
     variables: dict[str, str] = field(default_factory=dict)  # environment variables of every child of this backend
     options: dict[str, Any] = field(default_factory=dict)
@@ -182,10 +204,10 @@ class BackendConfig:
 class TunerConfig:
     """Accuracy-aware tuning; `none` quantizes once with the approach's own recipe."""
 
-    name: str = MISSING
+    name: str = option_name(MISSING)
     strategy: str | None = None
-    timeout: int = 0
-    max_trials: int = 100
+    timeout: int = within(0, TWO_WEEKS, 0)
+    max_trials: int = within(1, 100_000, 100)
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -199,15 +221,16 @@ class HostConfig:
     `emulated` names a CPU of EMULATED_CPUS that QEMU shows to the cell's own stages, which are then never timed.
     """
 
-    name: str = MISSING
-    isa: str | None = None  # None or native: no ceiling
-    cores: tuple[int, ...] | None = None  # these logical CPUs, whatever they are
-    threads: int | None = None  # so many of the cores, the lowest-numbered; None: a thread on each of them
-    numa_node: int | None = None  # None: the node with most allowed physical cores
-    sockets: int | None = None  # the cores of so many sockets, and memory on all their nodes
+    name: str = option_name(MISSING)
+    isa: str | None = one_of(("native", *ISA_CEILINGS), None)  # None or native: no ceiling
+    cores: tuple[int, ...] | None = within(0, 8191, None)  # these logical CPUs, whatever they are
+    # So many of the cores, the lowest-numbered; None: a thread on each of them.
+    threads: int | None = within(1, 8192, None)
+    numa_node: int | None = within(0, 4095, None)  # None: the node with most allowed physical cores
+    sockets: int | None = within(1, 1024, None)  # the cores of so many sockets, and memory on all their nodes
     whole: bool = False  # all allowed physical cores
-    emulated: str | None = None  # None: this host's own CPU
-    price_per_hour: float | None = None  # of what a cell is given of this host, in any currency
+    emulated: str | None = one_of(EMULATED_CPUS, None)  # None: this host's own CPU
+    price_per_hour: float | None = within(0.0, 1e9, None)  # of what a cell is given of this host, in any currency
 
 
 #: What a scenario asks of a model, in the words of MLPerf Inference (V. J. Reddi et al., ISCA 2020).
@@ -222,46 +245,52 @@ LOADGEN_ENVIRONMENT = "loadgen"
 class ScenarioConfig:
     """How the protocol's scenarios are measured, where it has any."""
 
-    blocks: int = 1  # so many of the protocol's blocks, from the first, measure the scenarios too
-    seconds: float = 2.0  # of one LoadGen run, and of one layout of instances
-    min_queries: int = 64  # of one LoadGen run; early stopping needs 64 for p90, 662 for p99
-    server_percentile: float = 0.9  # this share of the queries must be answered ...
-    server_limit_ms: float = 100.0  # ... within so long, counted from their arrival
-    server_per_second: float | None = None  # queries; None: the highest rate that is valid is looked for
-    server_probes: int = 6  # rates tried at most
-    server_max_seconds: float = 120.0  # no further rate is tried after so long
-    offline_cores: tuple[int, ...] | None = None  # an instance; None: all cores, and halves of them down to one
-    offline_growth: float = 0.02  # an added instance that brings less ends the sweep
+    # So many of the protocol's blocks, from the first, measure the scenarios too.
+    blocks: int = within(1, MOST_BLOCKS, 1)
+    seconds: float = within(0.01, 3600.0, 2.0)  # of one LoadGen run, and of one layout of instances
+    min_queries: int = within(1, 100_000_000, 64)  # of one LoadGen run; early stopping needs 64 for p90, 662 for p99
+    server_percentile: float = within(0.5, 0.9999, 0.9)  # this share of the queries must be answered ...
+    server_limit_ms: float = within(0.001, 3.6e6, 100.0)  # ... within so long, counted from their arrival
+    # Queries; None: the highest rate that is valid is looked for.
+    server_per_second: float | None = within(0.001, 1e9, None)
+    server_probes: int = within(1, 64, 6)  # rates tried at most
+    server_max_seconds: float = within(0.0, TWO_WEEKS, 120.0)  # no further rate is tried after so long
+    # An instance; None: all cores, and halves of them down to one.
+    offline_cores: tuple[int, ...] | None = within(1, 8192, None, fewest=1)
+    offline_growth: float = within(0.0, 10.0, 0.02)  # an added instance that brings less ends the sweep
 
 
 @dataclass(frozen=True)
 class ProtocolConfig:
     """How often and how long is measured, and within which limits."""
 
-    name: str = MISSING
-    blocks: int = 5
-    target_half_width: float | None = None  # of a speed-up's interval, as a share of it; further blocks seek it
-    budget_seconds: float | None = None  # that all further blocks of a run may take
-    replacement_blocks: int = 2  # a cell is measured in at most so many further blocks in the place of disturbed ones
-    latency_batch_size: int = 1
-    throughput_batch_size: int = 8
-    sequence_length: int | None = None  # tokens, padded; None: the task's max_length
-    lengths: str = "padded"  # or real: each batch is as long as its longest text, as the task's texts come
-    min_iterations: int = 50
-    measure_seconds: float = 1.0  # per batch size and invocation
-    warmup_max_seconds: float = 3.0
-    warmup_window: int = 10
-    limit_evaluation: int | None = None  # rows; None: the whole split
-    criterion: float = 0.01
+    name: str = option_name(MISSING)
+    blocks: int = within(1, MOST_BLOCKS, 5)
+    # Of a speed-up's interval, as a share of it; further blocks seek it.
+    target_half_width: float | None = within(1e-4, 1.0, None)
+    budget_seconds: float | None = within(1.0, TWO_WEEKS, None)  # that all further blocks of a run may take
+    # A cell is measured in at most so many further blocks in the place of disturbed ones.
+    replacement_blocks: int = within(0, MOST_BLOCKS, 2)
+    latency_batch_size: int = within(1, MOST_BATCH, 1)
+    throughput_batch_size: int = within(1, MOST_BATCH, 8)
+    sequence_length: int | None = within(2, MOST_TOKENS, None)  # tokens, padded; None: the task's max_length
+    lengths: str = one_of(("padded", "real"), "padded")  # real: each batch is as long as its longest text
+    min_iterations: int = within(1, 1_000_000, 50)
+    measure_seconds: float = within(0.0, 3600.0, 1.0)  # per batch size and invocation
+    warmup_max_seconds: float = within(0.0, 3600.0, 3.0)
+    warmup_window: int = within(3, 100_000, 10)
+    limit_evaluation: int | None = within(1, MOST_ROWS, None)  # rows; None: the whole split
+    criterion: float = within(0.0, 1e6, 0.01)
     criterion_relative: bool = True
-    confidence: float = 0.95
-    time_limit_seconds: int = 1800
-    memory_limit_bytes: int | None = None  # None: 90 % of what the host allows
-    omp_wait_policy: str = "PASSIVE"  # or ACTIVE; default: not set, so that each runtime waits as it does by itself
-    in_turns: int = 1  # so many of a block's cells are loaded at the same time, and timed in turns
+    confidence: float = within(0.5, 0.9999, 0.95)
+    time_limit_seconds: int = within(1, TWO_WEEKS, 1800)
+    memory_limit_bytes: int | None = within(2**20, 2**50, None)  # None: 90 % of what the host allows
+    # With default it is not set, so that each runtime waits as it does by itself.
+    omp_wait_policy: str = one_of(("PASSIVE", "ACTIVE", "default"), "PASSIVE")
+    in_turns: int = within(1, 64, 1)  # so many of a block's cells are loaded at the same time, and timed in turns
     huge_pages: bool = False  # of malloc, for what is timed: where small pages lie differs from process to process
-    seed: int = 0
-    scenarios: tuple[str, ...] = ()  # of SCENARIOS, measured beside the plain series
+    seed: int = random_seed()
+    scenarios: tuple[str, ...] = one_of(SCENARIOS, ())  # of SCENARIOS, measured beside the plain series
     scenario: ScenarioConfig = field(default_factory=ScenarioConfig)
 
 
@@ -269,12 +298,13 @@ class ProtocolConfig:
 class EnvironmentConfig:
     """A pinned, separately installed set of packages. `lock` lies beside this YAML."""
 
-    name: str = MISSING
-    python: str = "3.11"
-    lock: str = MISSING
+    name: str = option_name(MISSING)
+    python: str = matching(r"\d+\.\d+", "a version such as 3.11", "3.11")
+    lock: str = matching(r"\w[\w.+-]*", "the name of a file beside the YAML", MISSING)
     variables: dict[str, str] = field(default_factory=dict)
     no_deps: tuple[str, ...] = ()  # pins installed without their declared dependencies
-    imports: tuple[str, ...] = ()  # must import, or the build has failed
+    # Must import, or the build has failed.
+    imports: tuple[str, ...] = matching(r"\w+(\.\w+)*", "the name of a module", ())
 
 
 #: Config group -> schema. The order is the order of the parts of a cell's key.
@@ -287,3 +317,16 @@ AXES: dict[str, type] = {
     "host": HostConfig,
     "protocol": ProtocolConfig,
 }
+
+
+@functools.cache
+def field_at(path: str) -> dataclasses.Field | None:
+    """Return the field of the schema that a path names, such as ``task.source.path``; None where there is none."""
+    axis, *parts = path.split(".")
+    schema, found = AXES.get(axis), None
+    for part in parts:
+        there = {one.name: one for one in dataclasses.fields(schema)} if dataclasses.is_dataclass(schema) else {}
+        if part not in there:
+            return None
+        found, schema = there[part], typing.get_type_hints(schema)[part]
+    return found

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from types import NoneType
 from typing import Any
 
-from harness.errors import StageError, UserError, nearest
+from harness.backends.base import backend_class
+from harness.errors import StageError, UserError, nearest, shown
 from harness.models.base import is_built
+from harness.plan.bounds import Domain, domain_of
 from harness.plan.config import (
-    EMULATED_CPUS,
     ISA_CEILINGS,
-    SCENARIOS,
     BackendConfig,
+    EnvironmentConfig,
     HostConfig,
     ModelConfig,
     ProtocolConfig,
@@ -19,96 +25,53 @@ from harness.plan.config import (
     TaskConfig,
 )
 from harness.plan.host_option import contradiction
+from harness.printable import is_plain
 from harness.tasks.readers import modality
 
-#: Field (schema class . name) -> its valid words.
-WORDS: dict[str, tuple[str, ...]] = {
-    "SourceConfig.registry": ("pypi", "debian"),
-    "TaskConfig.kind": ("classification", "regression", "language_modelling"),
-    "QuantizerConfig.dtype": ("int8", "uint8"),
-    "QuantizerConfig.scheme": ("affine", "symmetric"),
-    "QuantizerConfig.granularity": ("per_tensor", "per_channel"),
-    "QuantizerConfig.observer": ("minmax", "moving_average", "histogram", "percentile", "kl"),
-    "ApproachConfig.precision": ("fp32", "bf16", "int8"),
-    "ApproachConfig.method": ("none", "cast", "dynamic", "static", "weight_only", "qat"),
-    "HostConfig.isa": ("native", *ISA_CEILINGS),
-    "HostConfig.emulated": EMULATED_CPUS,
-    "ProtocolConfig.omp_wait_policy": ("PASSIVE", "ACTIVE", "default"),
-    "ProtocolConfig.lengths": ("padded", "real"),
-    "ProtocolConfig.scenarios": SCENARIOS,
-}
+#: Of `options` and other values without a schema: levels of lists and mappings, and characters of one text.
+_DEEPEST, _LONGEST = 10, 4096
 
-#: Field -> lowest and highest value, both allowed; None is unbounded.
-RANGES: dict[str, tuple[float, float | None]] = {
-    "FineTuneConfig.epochs": (0.0, None),
-    "FineTuneConfig.batch_size": (1, None),
-    "FineTuneConfig.learning_rate": (0.0, None),
-    "FineTuneConfig.warmup_share": (0.0, 1.0),
-    "SplitConfig.held_out": (0, None),
-    "TaskConfig.max_length": (2, None),
-    "TaskConfig.evaluation_batch_size": (1, None),
-    "QuantizerConfig.percentile": (50.0, 100.0),
-    "CalibrationConfig.samples": (1, None),
-    "CalibrationConfig.batch_size": (1, None),
-    "QatConfig.steps": (1, None),
-    "QatConfig.batch_size": (1, None),
-    "QatConfig.freeze_observers_at": (0.0, 1.0),
-    "TunerConfig.timeout": (0, None),
-    "TunerConfig.max_trials": (1, None),
-    "HostConfig.threads": (1, None),
-    "HostConfig.cores": (0, None),
-    "HostConfig.numa_node": (0, None),
-    "HostConfig.sockets": (1, None),
-    "HostConfig.price_per_hour": (0.0, None),
-    "ProtocolConfig.blocks": (1, None),
-    "ProtocolConfig.target_half_width": (1e-4, 1.0),
-    "ProtocolConfig.budget_seconds": (1.0, None),
-    "ProtocolConfig.replacement_blocks": (0, None),
-    "ProtocolConfig.latency_batch_size": (1, None),
-    "ProtocolConfig.throughput_batch_size": (1, None),
-    "ProtocolConfig.sequence_length": (2, None),
-    "ProtocolConfig.min_iterations": (1, None),
-    "ProtocolConfig.in_turns": (1, 64),
-    "ProtocolConfig.measure_seconds": (0.0, 3600.0),
-    "ProtocolConfig.warmup_max_seconds": (0.0, 3600.0),
-    "ProtocolConfig.warmup_window": (3, None),
-    "ProtocolConfig.limit_evaluation": (1, None),
-    "ProtocolConfig.criterion": (0.0, None),
-    "ProtocolConfig.confidence": (0.5, 0.9999),
-    "ProtocolConfig.time_limit_seconds": (1, None),
-    "ProtocolConfig.memory_limit_bytes": (2**20, None),
-    "ScenarioConfig.blocks": (1, None),
-    "ScenarioConfig.seconds": (0.01, 3600.0),
-    "ScenarioConfig.min_queries": (1, None),
-    "ScenarioConfig.server_percentile": (0.5, 0.9999),
-    "ScenarioConfig.server_limit_ms": (0.001, None),
-    "ScenarioConfig.server_per_second": (0.001, None),
-    "ScenarioConfig.server_probes": (1, 64),
-    "ScenarioConfig.server_max_seconds": (0.0, None),
-    "ScenarioConfig.offline_cores": (1, None),
-    "ScenarioConfig.offline_growth": (0.0, None),
-}
+#: Numbers that JSON and every framework take.
+_LARGEST = 2**63
+
+#: What a shell could export; Python and the kernel refuse others at a launch, or take them for another variable.
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+#: Gives the names of all options of a config group.
+Names = Callable[[str], Collection[str]]
 
 
-def check_domains(config: Any, where: str) -> None:
-    """Raise UserError for the first field of `config` (a schema dataclass) whose value cannot be meant."""
+def check_domains(config: Any, where: str, names: Names | None = None) -> None:
+    """Raise UserError for the first field of `config` (a schema dataclass) whose value cannot be meant.
+
+    Parameters
+    ----------
+    where : what stands before a field's name in a message, such as ``task``.
+    names : to look up fields that name an option of another config group; None leaves them unchecked.
+    """
     kind = type(config).__name__
     for field in dataclasses.fields(config):
-        value, path = getattr(config, field.name), f"{where}.{field.name}"
+        value, path, domain = getattr(config, field.name), f"{where}.{field.name}", domain_of(field)
         if dataclasses.is_dataclass(value):
-            check_domains(value, path)
+            check_domains(value, path, names)
         elif isinstance(value, tuple):
+            if len(value) < domain.fewest:
+                raise UserError(f"{path}: want {domain.fewest} or more, found {len(value)}")
             for item in value:
-                _check(f"{kind}.{field.name}", item, path)
+                _check(domain, item, path, names)
+        elif isinstance(value, dict):
+            _check_plain(value, path)
         elif value is not None:
-            _check(f"{kind}.{field.name}", value, path)
+            _check(domain, value, path, names)
     try:
         if kind == "ModelConfig":
             _check_model(config, where)
         elif kind == "TaskConfig":
             _check_task(config, where)
         elif kind == "BackendConfig":
-            _check_ceilings(config, where)
+            _check_backend(config, where)
+        elif kind == "EnvironmentConfig":
+            _check_environment(config, where)
         elif kind == "HostConfig":
             if (because := contradiction(config)) is not None:
                 raise UserError(f"{where}.{because}")
@@ -120,15 +83,57 @@ def check_domains(config: Any, where: str) -> None:
         raise UserError(error.message) from error
 
 
-def _check(field: str, value: Any, path: str) -> None:
-    words = WORDS.get(field)
-    if words is not None and value not in words:
-        raise UserError(f"{path}={value}: want one of {', '.join(words)}{nearest(value, words)}")
-    low, high = RANGES.get(field, (None, None))
-    if low is not None and not value >= low:
-        raise UserError(f"{path}={value}: want at least {low:g}")
-    if high is not None and not value <= high:
-        raise UserError(f"{path}={value}: want at most {high:g}")
+def _check(domain: Domain, value: Any, path: str, names: Names | None) -> None:
+    _check_plain(value, path)
+    words = domain.words or (tuple(names(domain.group)) if domain.group and names else ())
+    if words and value not in words:
+        close = nearest(value, words)
+        meant = close if close.startswith("; did") else ""
+        raise UserError(f"{path}={shown(value)}: want one of {', '.join(words)}{meant}")
+    if domain.pattern is not None and not re.fullmatch(domain.pattern, value):
+        raise UserError(f"{path}={shown(value)}: want {domain.form}")
+    if domain.low is not None and not value >= domain.low:
+        raise UserError(f"{path}={shown(value)}: want at least {domain.low:.12g}")
+    if domain.high is not None and not value <= domain.high:
+        raise UserError(f"{path}={shown(value)}: want at most {domain.high:.12g}")
+    if domain.is_path and value.startswith("~"):
+        try:
+            Path(value).expanduser()
+        except RuntimeError as error:
+            raise UserError(f"{path}={shown(value)}: this host has no home folder of that name") from error
+
+
+def _check_plain(value: Any, path: str, depth: int = 0) -> None:
+    """Raise UserError for what JSON, a record or a process's variables cannot hold."""
+    if depth > _DEEPEST:
+        raise UserError(f"{path}: is nested deeper than {_DEEPEST} levels")
+    if isinstance(value, str):
+        if len(value) > _LONGEST:
+            raise UserError(f"{path}={shown(value)}: want {_LONGEST} characters at most, found {len(value)}")
+        if not is_plain(value):
+            raise UserError(f"{path}={shown(value)}: want text without control characters")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{path}={value}: want a finite number")
+    elif isinstance(value, int) and abs(value) >= _LARGEST:
+        raise UserError(f"{path}={shown(value)}: want a number of 64 bits")
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _check_plain(item, path, depth + 1)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise UserError(f"{path}: key {shown(key)} is no text; want it in quotes")
+            _check_plain(key, path)
+            _check_plain(item, f"{path}.{shown(key)}", depth + 1)
+    elif not isinstance(value, (int, float, NoneType)):
+        raise UserError(f"{path}={shown(value)}: want text, a number, true, false, a list or a mapping")
+
+
+def check_variables(variables: Mapping[str, Any], where: str) -> None:
+    """Raise UserError for the first environment variable that has no name a process could be given."""
+    for variable in variables:
+        if not _VARIABLE.fullmatch(variable):
+            raise UserError(f"{where}: no variable can be named {shown(variable)}; want letters, digits and _")
 
 
 def _check_model(model: ModelConfig, where: str) -> None:
@@ -144,10 +149,17 @@ def _check_model(model: ModelConfig, where: str) -> None:
         raise UserError(f"{where}.fine_tuned=true: {name} is built with random weights; want false")
 
 
-def _check_ceilings(backend: BackendConfig, where: str) -> None:
-    for ceiling in backend.isa_variables:
+def _check_environment(environment: EnvironmentConfig, where: str) -> None:
+    check_variables(environment.variables, f"{where}.variables")
+
+
+def _check_backend(backend: BackendConfig, where: str) -> None:
+    check_variables(backend.variables, f"{where}.variables")
+    for ceiling, variables in backend.isa_variables.items():
+        check_variables(variables, f"{where}.isa_variables.{ceiling}")
         if ceiling not in ISA_CEILINGS:
             raise UserError(f"{where}.isa_variables: no ceiling '{ceiling}'{nearest(ceiling, ISA_CEILINGS)}")
+    backend_class(backend.name)
 
 
 def _check_emulated(host: HostConfig, where: str) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 
 from harness.backends.base import backend_class
 from harness.errors import UserError, nearest
@@ -22,11 +20,16 @@ from harness.plan.catalogue import Catalogue
 from harness.plan.cell import Cell, Option, Reason
 from harness.plan.compose import options
 from harness.plan.config import AXES, LOADGEN_ENVIRONMENT, LOADGEN_SCENARIOS
+from harness.plan.overrides import Request, overridden, parse
 from harness.plan.reach import check_reach, option_matches
 from harness.plan.suite import Entry, Exclusion, Suite, read_suite
 from harness.tasks import readers
 
 _AXIS_NAMES = tuple(AXES)
+
+#: Options of an axis, each of which takes milliseconds to be held against the schema; and points of a matrix, excluded
+#: ones among them. Planning so many takes seconds, and running them years.
+MOST_OPTIONS, MOST_CELLS = 200, 50_000
 
 #: Of ``host.threads``: one option each for 1, 2, 4 ... threads, up to all that the host option has.
 DOUBLING = "doubling"
@@ -60,68 +63,6 @@ class Plan:
         return list(dict.fromkeys(names))
 
 
-@dataclass
-class Request:
-    """What a command line asks for: the suite, options of axes in the place of its own or beside them, and fields."""
-
-    suite: str = "quickstart"
-    replaced: dict[str, list[str]] | None = None
-    added: dict[str, list[str]] | None = None
-    fields: dict[str, dict[str, list[Any]]] | None = None
-    seed: int | None = None
-
-
-def parse(overrides: Sequence[str]) -> Request:
-    """Read overrides in Hydra's grammar, such as ``suite=x backend=fx,eager +tuner=inc task.max_length=64,128``.
-
-    Raises
-    ------
-    UserError : no override, an unknown axis, or a form of Hydra's that has no meaning here.
-    """
-    request = Request(replaced={}, added={}, fields={axis: {} for axis in AXES})
-    parser = OverridesParser.create()
-    for text in overrides:
-        try:
-            override = parser.parse_override(text)
-        except HydraException as error:
-            line = str(error).splitlines()[0]
-            raise UserError(f"'{text}' is no override (want e.g. backend=fx,eager): {line}") from error
-        if override.is_delete():
-            raise UserError(f"'{text}': deleting has no meaning here; name the options that stay")
-        values = list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
-        values = [_plain(value) for value in values]
-        _take(request, override.key_or_group, override.is_add(), values, text)
-    return request
-
-
-def _take(request: Request, key: str, is_add: bool, values: list[Any], text: str) -> None:
-    axis, _, field = key.partition(".")
-    if axis in AXES and field:
-        request.fields[axis][field] = values
-    elif axis in AXES:
-        chosen = request.added if is_add else request.replaced
-        chosen.setdefault(axis, []).extend(str(value) for value in values)
-    elif key in ("suite", "seed") and len(values) != 1:
-        raise UserError(f"'{text}': one {key} a run")
-    elif key == "suite":
-        request.suite = str(values[0])
-    elif key == "seed":
-        if not isinstance(values[0], int):
-            raise UserError(f"'{text}': want a whole number")
-        request.seed = values[0]
-    else:
-        raise UserError(f"'{text}': no axis '{axis}'{nearest(axis, (*_AXIS_NAMES, 'suite', 'seed'))}")
-
-
-def _plain(value: Any) -> Any:
-    """Return Hydra's quoted strings as strings, in lists and dicts too."""
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return getattr(value, "text", value)
-
-
 def make_plan(catalogue: Catalogue, overrides: Sequence[str], host: hosts.Host | None = None) -> Plan:
     """Return the plan of the suite and overrides that a command line names.
 
@@ -136,7 +77,9 @@ def make_plan(catalogue: Catalogue, overrides: Sequence[str], host: hosts.Host |
     request = parse(overrides)
     suite = read_suite(catalogue.suite(request.suite))
     host = host or hosts.describe()
-    axes = {axis: _axis_options(catalogue, suite, request, axis, host) for axis in AXES}
+    entries = {axis: _entries(catalogue, suite, request, axis) for axis in AXES}
+    _require_size(suite, entries, request)
+    axes = {axis: _axis_options(catalogue, axis, entries[axis], request.fields[axis], host) for axis in AXES}
     rules = [_Rule(exclusion, axes, request) for exclusion in suite.exclude]
     homeless = {option.label: placement.misfit(option.config, host) for option in axes["host"]}
     cells: list[Cell] = []
@@ -163,13 +106,7 @@ def make_plan(catalogue: Catalogue, overrides: Sequence[str], host: hosts.Host |
     return Plan(suite, tuple(overrides), every, tuple(cells), tuple(excluded))
 
 
-def overridden(request: Request) -> set[str]:
-    """Return the axes whose options are not those that the suite alone would give."""
-    fields = {axis for axis, values in (request.fields or {}).items() if values}
-    return {*(request.replaced or ()), *(request.added or ()), *fields}
-
-
-def _axis_options(catalogue: Catalogue, suite: Suite, request: Request, axis: str, host: hosts.Host) -> list[Option]:
+def _entries(catalogue: Catalogue, suite: Suite, request: Request, axis: str) -> list[Entry]:
     entries = list(suite.axes.get(axis, ()))
     if axis in request.replaced:
         # A suite's own entry of that name keeps the fields that the suite gives it.
@@ -181,9 +118,26 @@ def _axis_options(catalogue: Catalogue, suite: Suite, request: Request, axis: st
             f"suite={suite.name}: axis {axis} has no option; name one, e.g. {axis}=..."
             f"{nearest('', catalogue.names(axis))}"
         )
+    return entries
+
+
+def _require_size(suite: Suite, entries: Mapping[str, Sequence[Entry]], request: Request) -> None:
+    """Raise UserError for a matrix that nobody means, before its options are composed, which takes a while for each."""
+    counts = {axis: len(entries[axis]) * math.prod(map(len, request.fields[axis].values())) for axis in AXES}
+    for axis, count in counts.items():
+        if count > MOST_OPTIONS:
+            raise UserError(f"axis {axis}: {count} options; want {MOST_OPTIONS} at most")
+    count = math.prod(counts.values())
+    if count > MOST_CELLS:
+        raise UserError(f"suite={suite.name}: {count} cells; want {MOST_CELLS} at most")
+
+
+def _axis_options(
+    catalogue: Catalogue, axis: str, entries: Sequence[Entry], given: Mapping[str, Sequence[Any]], host: hosts.Host
+) -> list[Option]:
     built: list[Option] = []
     for entry in entries:
-        fields = {path: [value] for path, value in entry.fields.items()} | request.fields[axis]
+        fields = {path: [value] for path, value in entry.fields.items()} | {**given}
         if axis == "host" and DOUBLING in fields.get("threads", ()):
             fields["threads"] = _doubled(catalogue, entry.name, fields, host)
         built += options(catalogue, axis, entry.name, fields, entry.label)

@@ -6,16 +6,18 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
-import yaml
-
-from harness.errors import UserError, nearest
+from harness.errors import UserError, nearest, shown
 from harness.execute.host import ISA_FLAGS
+from harness.plan.bounds import SEEDS
 from harness.plan.cell import digest
 from harness.plan.config import AXES
 from harness.plan.gate import Gate, check_gate
-from harness.plan.suite_names import check_baseline, check_match
+from harness.plan.suite_names import check_baseline, check_match, require_field
+from harness.plan.yaml_file import read_yaml
+from harness.printable import is_plain
 
 _KEYS = ("name", "version", "description", "axes", "exclude", "baseline", "gates", "seed")
 
@@ -72,26 +74,23 @@ def read_suite(path: Path) -> Suite:
     UserError : the file is no YAML, or a key, axis or value is not what it must be; a match or the baseline names what
         the suite has not got; or a gate asks what no table can answer.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: {' '.join(str(error).split())}") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
-    values = _mapping(values, f"{path}")
+    values = _mapping(read_yaml(path), f"{path}")
     _known(values, _KEYS, f"{path}")
     if "axes" not in values:
         raise UserError(f"{path}: axes is missing; want a mapping of {', '.join(AXES)} to options")
     axes = _mapping(values["axes"], f"{path}: axes")
     _known(axes, tuple(AXES), f"{path}: axes")
     suite = Suite(
-        name=str(values.get("name", path.stem)),
+        name=_file_name(_text(values.get("name", path.stem), f"{path}: name"), f"{path}: name"),
         version=_whole(values.get("version", 1), f"{path}: version"),
-        description=str(values.get("description", "")),
+        description=_words(values.get("description", ""), f"{path}: description"),
         axes={axis: tuple(_entry(item, f"{path}: axes.{axis}") for item in _list(axes[axis])) for axis in axes},
         exclude=tuple(_exclusion(item, f"{path}: exclude") for item in _list(values.get("exclude", []))),
         gates=tuple(_gate(item, f"{path}: gates") for item in _list(values.get("gates", []))),
-        baseline={str(k): str(v) for k, v in _mapping(values.get("baseline", {}), f"{path}: baseline").items()},
+        baseline={
+            axis: _text(value, f"{path}: baseline.{axis}")
+            for axis, value in _mapping(values.get("baseline", {}), f"{path}: baseline").items()
+        },
         seed=_whole(values.get("seed", 0), f"{path}: seed"),
     )
     check_baseline(suite.baseline, suite.axes, f"{path}: baseline")
@@ -107,46 +106,75 @@ def _entry(item: Any, where: str) -> Entry:
         return Entry(item)
     item = _mapping(item, where)
     if len(item) != 1:
-        raise UserError(f"{where}: want a name, or one name with its fields, found {item!r}")
+        raise UserError(f"{where}: want a name, or one name with its fields, found {shown(item)}")
     name, fields = next(iter(item.items()))
     fields = dict(_mapping(fields, f"{where}: {name}"))
     label = fields.pop("label", None)
-    return Entry(str(name), fields, None if label is None else str(label))
+    if "name" in fields:
+        raise UserError(f"{where}: {name}: its name is that of its file; want label for another one on tables")
+    return Entry(name, fields, None if label is None else _text(label, f"{where}: {name}: label"))
 
 
 def _exclusion(item: Any, where: str) -> Exclusion:
     item = _mapping(item, where)
     _known(item, ("match", "because", "without"), where)
-    without = tuple(str(flag) for flag in _list(item.get("without", [])))
+    without = tuple(_text(flag, f"{where}: without") for flag in _list(item.get("without", [])))
     _known(without, ISA_FLAGS, f"{where}: without", "instruction set")
     if not item.get("because"):
-        raise UserError(f"{where}: {item.get('match')} needs a reason (because: ...)")
-    return Exclusion(_match(item.get("match", {}), where), str(item["because"]), without)
+        raise UserError(f"{where}: {shown(item.get('match'))} needs a reason (because: ...)")
+    return Exclusion(_match(item.get("match", {}), where), _words(item["because"], f"{where}: because"), without)
 
 
 def _gate(item: Any, where: str) -> Gate:
     item = _mapping(item, where)
     _known(item, ("name", "match", "when", "require"), where)
     if not item.get("require"):
-        raise UserError(f'{where}: {item.get("name")} requires nothing; want e.g. require: {{speedup: ">= 1.5"}}')
+        raise UserError(
+            f'{where}: {shown(item.get("name"))} requires nothing; want e.g. require: {{speedup: ">= 1.5"}}'
+        )
     return Gate(
-        name=str(item.get("name", item["require"])),
-        require={str(k): str(v) for k, v in _mapping(item["require"], where).items()},
+        name=_words(item.get("name", str(item["require"])), f"{where}: name"),
+        require={key: str(value) for key, value in _mapping(item["require"], f"{where}: require").items()},
         match=_match(item.get("match", {}), where),
-        when={str(k): str(v) for k, v in _mapping(item.get("when", {}), where).items()},
+        when={key: str(value) for key, value in _mapping(item.get("when", {}), f"{where}: when").items()},
     )
 
 
 def _match(item: Any, where: str) -> dict[str, tuple[Any, ...]]:
     item = _mapping(item, f"{where}: match")
-    _known([str(key).split(".")[0] for key in item], tuple(AXES), f"{where}: match")
-    return {str(key): tuple(_list(value)) for key, value in item.items()}
+    _known([key.split(".")[0] for key in item], tuple(AXES), f"{where}: match")
+    for key in item:
+        require_field(key, f"{where}: match")
+    return {key: tuple(_list(value)) for key, value in item.items()}
 
 
 def _whole(value: Any, where: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise UserError(f"{where}: want a whole number, found {value!r}")
+        raise UserError(f"{where}: want a whole number, found {shown(repr(value))}")
+    if not 0 <= value < SEEDS:
+        raise UserError(f"{where}: want a number from 0 to {SEEDS - 1}, found {shown(value)}")
     return value
+
+
+def _text(value: Any, where: str) -> str:
+    """Return what a name or label is on tables: a number counts as its text."""
+    if isinstance(value, (bool, list, dict, NoneType)) or not is_plain(str(value)) or not str(value).strip():
+        raise UserError(f"{where}: want a name on one line, found {shown(value)}")
+    return str(value)
+
+
+def _file_name(text: str, where: str) -> str:
+    """Return a suite's name, of which the names of its runs are made."""
+    if "/" in text or text.startswith("."):
+        raise UserError(f"{where}: want a name without '/' that begins with no dot, found {shown(text)}")
+    return text
+
+
+def _words(value: Any, where: str) -> str:
+    """Return a text that may have several lines."""
+    if isinstance(value, (list, dict, NoneType)):
+        raise UserError(f"{where}: want text, found {shown(value)}")
+    return str(value)
 
 
 def _list(value: Any) -> list[Any]:
@@ -155,11 +183,11 @@ def _list(value: Any) -> list[Any]:
 
 def _mapping(value: Any, where: str) -> Mapping[Any, Any]:
     if not isinstance(value, dict):
-        raise UserError(f"{where}: want a mapping, found {value!r}")
+        raise UserError(f"{where}: want a mapping, found {shown(value)}")
     return value
 
 
 def _known(keys: Any, valid: tuple[str, ...], where: str, what: str = "key") -> None:
     for key in keys:
         if key not in valid:
-            raise UserError(f"{where}: no {what} '{key}'{nearest(str(key), valid)}")
+            raise UserError(f"{where}: no {what} '{shown(key)}'{nearest(str(key), valid)}")

@@ -12,7 +12,8 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from harness.plan.config import AXES, ApproachConfig
+from harness.plan.bounds import Domain, domain_of
+from harness.plan.config import AXES, ApproachConfig, ProtocolConfig
 
 Record = Mapping[str, Any]
 
@@ -30,15 +31,8 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     ),
 }
 
-#: Bounds of a protocol's numbers: (at least, at most); the ends of `confidence` are no confidences.
-_BOUNDS = {
-    "blocks": (0, 10**6),
-    "latency_batch_size": (1, 10**9),
-    "throughput_batch_size": (1, 10**9),
-    "criterion": (0, 10**6),
-    "confidence": (1e-6, 1 - 1e-9),
-}
-
+#: Numbers of a protocol that readers calculate with; their bounds stand at the fields.
+_BOUNDED = ("blocks", "latency_batch_size", "throughput_batch_size", "criterion", "confidence")
 
 _MESSAGE_LENGTH = 200
 
@@ -90,8 +84,10 @@ def _config(option: Record, where: str) -> None:
     _want(missing is None, f"{where}.config", f"no field {missing}, which each {axis} has")
     _fields(AXES[axis], config, f"{where}.config")
     if axis == "protocol":
-        for name, (least, most) in _BOUNDS.items():
-            _want(least <= config[name] <= most, f"{where}.config.{name}", f"{config[name]}, want {least} to {most}")
+        for name in _BOUNDED:
+            domain, value = _domains()[name], config[name]
+            is_within = domain.low <= value <= domain.high
+            _want(is_within, f"{where}.config.{name}", f"{value}, want {domain.low:.12g} to {domain.high:.12g}")
 
 
 def _fields(schema: type, values: Record, where: str) -> None:
@@ -127,6 +123,11 @@ def _fits(value: Any, hint: Any, where: str) -> None:
 
 
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+
+
+@functools.cache
+def _domains() -> dict[str, Domain]:
+    return {field.name: domain_of(field) for field in dataclasses.fields(ProtocolConfig)}
 
 
 @functools.cache

@@ -87,7 +87,11 @@ def test_a_python_that_is_gone(built):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "3", "null", "{}", '{"name": "x"}', '{"name": "x", "lock": 3, "size_bytes": 1}', "\x00\xff"]
+    "text",
+    [
+        *("", "{", "[]", "3", "null", "{}", '{"name": "x"}', '{"name": "x", "lock": 3, "size_bytes": 1}', "\x00\xff"),
+        pytest.param("[" * 100_000, id="deep"),
+    ],
 )
 def test_a_marker_of_something_else_is_none(built, text):
     (built / manifest.MARKER).write_bytes(text.encode("latin-1"))

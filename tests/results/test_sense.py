@@ -69,7 +69,7 @@ NONSENSE: list[tuple[record.Record, tuple, Callable[[Any], Any], str]] = [
     (sample_records.header(), ("options", 0, "config", "name"), lambda _: [], "want text"),
     (sample_records.header(), ("options", 6, "config", "blocks"), lambda _: "5", "'5', want a whole number"),
     (sample_records.header(), ("options", 6, "config", "blocks"), lambda _: True, "'True', want a whole number"),
-    (sample_records.header(), ("options", 6, "config", "blocks"), lambda _: -1, "-1, want 0 to"),
+    (sample_records.header(), ("options", 6, "config", "blocks"), lambda _: -1, "-1, want 1 to"),
     (sample_records.header(), ("options", 6, "config", "confidence"), lambda _: 1, "config.confidence: 1, want"),
     (sample_records.header(), ("options", 6, "config", "criterion"), lambda _: -0.5, "config.criterion: -0.5, want"),
     (sample_records.header(), ("options", 2, "config", "fallback"), lambda _: [1], r"fallback\[0\]: '1', want text"),
