@@ -14,7 +14,6 @@ from rich.text import Text
 
 from harness.errors import StageError, UserError
 from harness.execute import host as hosts
-from harness.execute import pins
 from harness.execute import rerun as reruns
 from harness.execute.assemble import Place
 from harness.execute.cache import cache_folder
@@ -104,10 +103,10 @@ def _hashes(again: reruns.Rerun) -> list[str]:
 def _pin_differences(then: Environments, today: Environments, name: str) -> Sequence[str]:
     """Return what differs between the lock of then and the one of today, which may not be there any more."""
     try:
-        texts = (then.lock_text(name), today.lock_text(name))
-    except UserError as error:
+        found = [{pin.name: pin.version for pin in one.lock(name).pins} for one in (then, today)]
+    except (UserError, StageError) as error:
         return [str(error)]
-    return report.pin_differences(*(pins.versions(text, name) for text in texts))
+    return report.pin_differences(*found)
 
 
 def _this_host() -> Mapping[str, Any]:

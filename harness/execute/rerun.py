@@ -129,6 +129,10 @@ def stored_environments(
                 f"environment {name}: {path} has the hash {found}, the record names {wanted}; it was edited, or python "
                 f"or no_deps in conf/environment/{name}.yaml have changed since",
             )
+        # Older headers have the hash of the pins alone.
+        of_bytes = header.get("lock_sha256", {}).get(name)
+        if of_bytes is not None and then.lock(name).sha256 != of_bytes:
+            raise StageError("damaged", f"environment {name}: {path} was edited; the record names SHA-256 {of_bytes}")
     return then
 
 

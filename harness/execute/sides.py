@@ -156,20 +156,23 @@ def _environments_of(header: Record, plan: Plan, environments: Environments, res
 
 def _with(parts: Parts, plan: Plan, environments: Environments, place: Place) -> dict[str, Path]:
     """Return the locks in which the wanted pins stand in the place of their own, written below the cache."""
-    texts = {name: pins.lines(environments.lock_text(name)) for name in plan.environments}
     try:
-        held = {pin.name for name, lines in texts.items() for pin in pins.pins(lines, name)}
+        locks_now = {name: environments.lock(name) for name in plan.environments}
     except StageError as error:
         raise UserError(f"side {parts.label}: {error.message}") from error
+    held = {pin.name for lock in locks_now.values() for pin in lock.pins}
     for package in parts.with_pins:
         if package not in held:
             where = ", ".join(plan.environments)
             raise UserError(f"side {parts.label}: no lock of {where} pins '{package}'{nearest(package, held)}")
     locks = {}
-    for name, lines in texts.items():
-        replaced = [_replaced(line, parts.with_pins) for line in lines]
-        if replaced != lines:
-            text = "".join(f"{line}\n" for line in replaced)
+    for name, lock in locks_now.items():
+        replaced = [
+            f"{pin.name}=={parts.with_pins[pin.name]}" if pin.name in parts.with_pins else line
+            for pin, line in zip(lock.pins, lock.lines, strict=True)
+        ]
+        if replaced != list(lock.lines):
+            text = pins.text(replaced)
             path = place.cache / "locks" / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.txt"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
@@ -178,13 +181,6 @@ def _with(parts: Parts, plan: Plan, environments: Environments, place: Place) ->
         given = ", ".join(f"{name}=={version}" for name, version in parts.with_pins.items())
         raise UserError(f"side {parts.label}: every lock pins {given} already")
     return locks
-
-
-def _replaced(line: str, versions: Mapping[str, str]) -> str:
-    found = next(iter(pins.pins([line], "lock")), None)
-    if found is None or found.name not in versions:
-        return line
-    return f"{found.name}=={versions[found.name]}"
 
 
 def _plan_of(header: Record, plan: Plan) -> Plan:

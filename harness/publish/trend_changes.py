@@ -88,8 +88,8 @@ def _pin(name: str, old: str | None, new: str | None) -> str:
 def _read(path: Path) -> dict[str, str] | None:
     """Return name -> version of a stored lock, None where there is none that can be read."""
     try:
-        return pins.versions(path.read_text(), path.name)
-    except (OSError, ValueError, StageError):
+        return pins.versions(path)
+    except StageError:
         return None
 
 
