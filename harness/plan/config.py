@@ -102,7 +102,8 @@ class TaskConfig:
     text_pair: str | None = None
     label: str = "label"
     labels: tuple[str, ...] | None = None  # fixed label order; None: sorted labels of the training split
-    metric: str = "accuracy"  # a module of harness/tasks/metrics, or any hub metric by name
+    metric: str = "accuracy"  # a module of harness/tasks/metrics; or a folder's or a hub's, which brings its own code
+    trust_remote_code: bool = False  # True: the code of such a metric is run
     metric_key: str | None = None  # which of the metric's values; None: the module's own name
     greater_is_better: bool = True
     max_length: int = 128  # tokens; longer texts are truncated

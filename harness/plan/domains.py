@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from pathlib import PurePosixPath
 from typing import Any
 
 from harness.errors import StageError, UserError, nearest
@@ -20,6 +22,15 @@ from harness.plan.config import (
 )
 from harness.plan.host_option import contradiction
 from harness.tasks.readers import modality
+from harness.tasks.score import is_shipped, shipped
+
+#: Registry -> its pins.
+_PACKAGES = {
+    "pypi": re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+_-]*"),
+    "debian": re.compile(r"[a-z0-9][a-z0-9.+-]+==[A-Za-z0-9][A-Za-z0-9.+:~-]*"),
+}
+
+_HUB_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)?")
 
 #: Field (schema class . name) -> its valid words.
 WORDS: dict[str, tuple[str, ...]] = {
@@ -178,6 +189,11 @@ def _check_task(task: TaskConfig, where: str) -> None:
     if is_prose != is_predicted:
         gives = "documents without labels: want language_modelling" if is_prose else "labelled rows"
         raise UserError(f"{where}.kind={task.kind}: reader {task.reader} gives {gives}")
+    if not is_shipped(task.metric) and not task.trust_remote_code:
+        raise UserError(
+            f"{where}.metric={task.metric}: none of ours{nearest(task.metric, shipped())}; one from a folder or a hub "
+            f"brings its own code, which {where}.trust_remote_code=true runs"
+        )
     twice = next((label for label in task.labels or () if task.labels.count(label) > 1), None)
     if twice is not None:
         raise UserError(f"{where}.labels: '{twice}' is there twice; want each class once, in the order of the outputs")
@@ -190,5 +206,21 @@ def _check_source(source: SourceConfig, where: str) -> None:
         raise UserError(f"{where}: want exactly one of package, hub_id and path, found {found}")
     if source.package is not None and (source.sha256 is None or source.inside is None):
         raise UserError(f"{where}: package {source.package} needs sha256 and inside")
+    if source.package is not None:
+        _check_package(source, where)
+    if source.hub_id is not None and not _HUB_ID.fullmatch(source.hub_id):
+        raise UserError(f"{where}.hub_id={source.hub_id!r}: want NAME or OWNER/NAME of a hub, no path")
     if source.hub_id is not None and source.revision is None:
         raise UserError(f"{where}: hub_id {source.hub_id} needs revision (a commit), or a re-run may read other bytes")
+
+
+def _check_package(source: SourceConfig, where: str) -> None:
+    """Raise UserError for what a registry's client, or the archive, would take for an option, an address or a path."""
+    pinned = _PACKAGES[source.registry].fullmatch(source.package)
+    if pinned is None:
+        raise UserError(f"{where}.package={source.package!r}: want NAME==VERSION of registry {source.registry}")
+    if not re.fullmatch(r"[0-9a-f]{64}", source.sha256):
+        raise UserError(f"{where}.sha256={source.sha256!r}: want the 64 hex digits of the archive's SHA-256")
+    inside = PurePosixPath(source.inside)
+    if inside.is_absolute() or ".." in inside.parts or "\0" in source.inside or not inside.parts:
+        raise UserError(f"{where}.inside={source.inside!r}: want a file or a folder within the archive")
