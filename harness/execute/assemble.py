@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StageError
-from harness.execute import conditions, pins
+from harness.execute import anonymous, conditions, pins
 from harness.execute import host as hosts
 from harness.execute.artefacts import Artefacts
 from harness.execute.child import Children
 from harness.execute.code import Code, own
 from harness.execute.done import done_so_far
 from harness.execute.environment import Environments
+from harness.execute.imported import PACKAGE
 from harness.execute.preparation import Preparation
 from harness.execute.session import Session
 from harness.execute.sources import Sources
@@ -143,7 +144,19 @@ def assemble(
         after_block=lambda block: after_block(writer.path, block),
         package=code.package,
         baseline=plan.suite.baseline,
+        shorten=anonymous.shortener(_folders(environments, place, code)),
     )
+
+
+def _folders(environments: Environments, place: Place, code: Code) -> list[tuple[str, Path]]:
+    """Return the folders from which the paths in a run's records are written."""
+    projects = [folder.parent for folder in environments.catalogue.conf]
+    return [
+        *(("<code>", folder) for folder in (code.package.parent, PACKAGE.parent)),
+        *(("<cache>", place.cache), ("<results>", place.results)),
+        *(("<project>", folder) for folder in (*projects, Path.cwd())),
+        *anonymous.home(),
+    ]
 
 
 def _build(environments: Environments, names: list[str], view: View) -> tuple[dict[str, Path], dict[str, StageError]]:
