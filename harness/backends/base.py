@@ -5,8 +5,8 @@ The parent imports a backend's file to ask `supports`; so a framework is importe
 
 from __future__ import annotations
 
+import functools
 import importlib
-import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -80,9 +80,12 @@ class Backend(ABC):
     """An execution path of a framework. `quantize` and `load` run in different processes.
 
     `model_types` are those of a checkpoint's config.json that it can read; None: whatever transformers loads.
+    `variables` are the beginnings of the environment variables that its config may set, beside
+    :data:`harness.plan.variables.COMMON`.
     """
 
     model_types: ClassVar[tuple[str, ...] | None] = None
+    variables: ClassVar[tuple[str, ...]] = ()
 
     @staticmethod
     @abstractmethod
@@ -132,9 +135,11 @@ class Backend(ABC):
         """Run `forward` once under the runtime's own profile or log and count what it executed."""
 
 
+@functools.cache
 def backend_class(name: str) -> type[Backend]:
     """Return the class of the backend `name` without importing its framework; ``bad_config`` when there is none."""
-    if importlib.util.find_spec(f"harness.backends.{name}") is None:
-        there = [path.stem for path in Path(__file__).parent.glob("*.py") if "class Backend(" in path.read_text()]
+    there = [path.stem for path in Path(__file__).parent.glob("*.py") if "\nclass Backend(" in path.read_text()]
+    if name not in there or name == Path(__file__).stem:
+        there.remove(Path(__file__).stem)
         raise StageError("bad_config", f"backend {name}: no harness/backends/{name}.py{nearest(name, there)}")
     return importlib.import_module(f"harness.backends.{name}").Backend

@@ -12,7 +12,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from harness.commands import trust_option
 from harness.errors import StageError, UserError
+from harness.execute import foreign_code
 from harness.execute import host as hosts
 from harness.execute import rerun as reruns
 from harness.execute.assemble import Place
@@ -35,6 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="make data, checkpoint and quantized model again too; else the cache's are used, their hashes checked",
     )
+    trust_option.add(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -47,8 +50,12 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console()
     try:
         again = reruns.open_rerun(records, wanted, today, place.results)
+        foreign = foreign_code.of_cells(again.plan.cells, shipped)
+        foreign += foreign_code.of_locks(again.plan.environments, again.environments, today)
     except StageError as error:
         return _not_run(console, error.message)
+    foreign_code.require_trust(foreign, f"run {records[0]['run']}", arguments.trust)
+    trust_option.tell(foreign, f"run {records[0]['run']}")
     baseline = None if again.baseline is None else again.baseline["digest"]
     then = report.figures(records, again.entry["digest"], baseline)
     if then.accuracy is None and not then.timings:

@@ -20,12 +20,13 @@ from pathlib import Path
 
 from harness.errors import StageError, UserError, nearest
 from harness.execute import code as codes
-from harness.execute import pins
+from harness.execute import foreign_code, pins
 from harness.execute.assemble import Place
 from harness.execute.code import Code
 from harness.execute.environment import Environments
 from harness.execute.rerun import stored_environments
-from harness.plan.cell import Cell, Option, digest, from_dict
+from harness.plan import compose
+from harness.plan.cell import Cell, Option, digest
 from harness.plan.config import AXES
 from harness.plan.matrix import Plan, cell_of
 from harness.results import store
@@ -62,7 +63,8 @@ class Parts:
 class Side:
     """What is run on one side: the plan of its cells, the environments it runs in, and the code its children run.
 
-    `run` is the stored run that it brings back, None where it is today's.
+    `run` is the stored run that it brings back, None where it is today's; `foreign` is what that names and would run as
+    code.
     """
 
     label: str
@@ -70,6 +72,7 @@ class Side:
     environments: Environments
     code: Code
     run: Path | None = None
+    foreign: tuple[str, ...] = ()
 
 
 def parse(text: str) -> Parts:
@@ -107,20 +110,27 @@ def parse(text: str) -> Parts:
     return Parts(text, bases[0] if bases else "now", code, locks, with_pins)
 
 
-def resolve(parts: Parts, plan: Plan, environments: Environments, place: Place) -> Side:
+def resolve(parts: Parts, plan: Plan, environments: Environments, place: Place, *, trusted: bool = False) -> Side:
     """Return what is run on a side, beside the cells of `plan`.
+
+    Parameters
+    ----------
+    trusted : whether code that a stored run names may run.
 
     Raises
     ------
     UserError : no such run, lock, revision or package; a run of other cells, or one whose environments or configs
-        cannot be brought back.
+        cannot be brought back, or would run code that is not trusted.
     """
-    run = None
+    run, found = None, []
     if parts.base != "now":
         run = store.find_run(place.results, parts.base)
         header = store.read_run(run)[0]
         plan = _plan_of(header, plan)
-        environments = _environments_of(header, plan, environments, place.results)
+        now, environments = environments, _environments_of(header, plan, environments, place.results)
+        found = foreign_code.of_cells(plan.cells, now.catalogue)
+        found += foreign_code.of_locks(plan.environments, environments, now)
+        foreign_code.require_trust(found, f"run {header['run']}", trusted)
     for name, file in parts.locks.items():
         if name not in plan.environments:
             raise UserError(
@@ -131,7 +141,7 @@ def resolve(parts: Parts, plan: Plan, environments: Environments, place: Place) 
     environments = environments.with_locks(parts.locks)
     if parts.with_pins:
         environments = environments.with_locks(_with(parts, plan, environments, place))
-    return Side(parts.label, plan, environments, _code(parts.code, place), run)
+    return Side(parts.label, plan, environments, _code(parts.code, place), run, tuple(found))
 
 
 def _code(part: str | None, place: Place) -> Code:
@@ -207,9 +217,9 @@ def _plan_of(header: Record, plan: Plan) -> Plan:
 
 
 def _option(entry: Record, run: str) -> Option:
-    axis, config = entry["axis"], entry["config"]
+    axis, label = entry["axis"], entry["label"]
     try:
-        built = from_dict(AXES[axis], config)
-    except (KeyError, TypeError) as error:
-        raise UserError(f"run {run}: its {axis} {entry['label']} has a field that is no more: {error}") from error
-    return Option(axis, entry["label"], built, digest([axis, built]))
+        built = compose.stored(axis, entry["config"], label)
+    except UserError as error:
+        raise UserError(f"run {run}: its {axis} {label} cannot be brought back: {error}") from error
+    return Option(axis, label, built, digest([axis, built]))

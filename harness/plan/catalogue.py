@@ -24,7 +24,8 @@ class Catalogue:
         """Return the YAML of an option; UserError with the nearest name when there is none."""
         for folder in self.conf:
             path = folder / group / f"{name}.yaml"
-            if path.is_file():
+            # A name that came with a record leads into no other folder.
+            if path.parent == folder / group and "\0" not in name and path.is_file():
                 return path
         raise UserError(f"{group}={name}: no such option{nearest(name, self.names(group))}")
 

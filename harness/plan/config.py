@@ -173,7 +173,8 @@ class BackendConfig:
     name: str = MISSING
     environment: str = MISSING
     engine: str | None = None
-    variables: dict[str, str] = field(default_factory=dict)  # environment variables of every child of this backend
+    # Environment variables of every child of this backend; which ones there may be: harness/plan/variables.py.
+    variables: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     isa_variables: dict[str, dict[str, str]] = field(default_factory=dict)  # ceiling -> variables that cap kernels
     isa_reason: str | None = None  # why a ceiling that is not among them cannot be had

@@ -7,13 +7,16 @@ import re
 from pathlib import PurePosixPath
 from typing import Any
 
+from harness.backends.base import backend_class
 from harness.errors import StageError, UserError, nearest
 from harness.models.base import is_built
+from harness.plan import variables
 from harness.plan.config import (
     EMULATED_CPUS,
     ISA_CEILINGS,
     SCENARIOS,
     BackendConfig,
+    EnvironmentConfig,
     HostConfig,
     ModelConfig,
     ProtocolConfig,
@@ -120,6 +123,9 @@ def check_domains(config: Any, where: str) -> None:
             _check_task(config, where)
         elif kind == "BackendConfig":
             _check_ceilings(config, where)
+            _check_variables(config, where)
+        elif kind == "EnvironmentConfig":
+            _check_environment(config, where)
         elif kind == "HostConfig":
             if (because := contradiction(config)) is not None:
                 raise UserError(f"{where}.{because}")
@@ -159,6 +165,21 @@ def _check_ceilings(backend: BackendConfig, where: str) -> None:
     for ceiling in backend.isa_variables:
         if ceiling not in ISA_CEILINGS:
             raise UserError(f"{where}.isa_variables: no ceiling '{ceiling}'{nearest(ceiling, ISA_CEILINGS)}")
+
+
+def _check_variables(backend: BackendConfig, where: str) -> None:
+    taken = (*variables.COMMON, *backend_class(backend.name).variables)
+    given = {f"{where}.isa_variables.{ceiling}": values for ceiling, values in backend.isa_variables.items()}
+    for field, values in ({f"{where}.variables": backend.variables} | given).items():
+        variables.require_allowed(values, taken, field, f"backend {backend.name}")
+
+
+def _check_environment(environment: EnvironmentConfig, where: str) -> None:
+    variables.require_names(environment.variables, f"{where}.variables")
+    if not re.fullmatch(r"[0-9]\.[0-9]+", environment.python):
+        raise UserError(f"{where}.python={environment.python}: want a version such as 3.11")
+    if PurePosixPath(environment.lock).name != environment.lock:
+        raise UserError(f"{where}.lock={environment.lock}: want the name of a file that lies beside the YAML")
 
 
 def _check_emulated(host: HostConfig, where: str) -> None:
