@@ -39,9 +39,10 @@ EXIT_STATUSES: dict[int, Advice] = {
     ),
     4: Advice(
         "some gate or comparison is undecided",
-        "The figures do not suffice for an answer: a gate is `undecided`, or in `compare` a verdict is `inconclusive` or a "
-        "side has not measured a cell. The lines name the rows. More evaluation rows (`protocol.limit_evaluation`) or more blocks (`protocol.blocks`) narrow the intervals; a "
-        "quieter host makes `unstable` and `disturbed` rows usable.",
+        "The figures do not suffice for an answer: a gate is `undecided`, or in `compare` a verdict is `inconclusive` "
+        "or a side has not measured a cell. The lines name the rows. More evaluation rows "
+        "(`protocol.limit_evaluation`) or more blocks (`protocol.blocks`) narrow the intervals; a quieter host makes "
+        "`unstable` and `disturbed` rows usable.",
     ),
     70: Advice(
         "a fault of the harness",

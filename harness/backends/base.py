@@ -80,9 +80,12 @@ class Backend(ABC):
     """An execution path of a framework. `quantize` and `load` run in different processes.
 
     `model_types` are those of a checkpoint's config.json that it can read; None: whatever transformers loads.
+    `variables` are the beginnings of the environment variables that its config may set, beside
+    :data:`harness.plan.variables.COMMON`.
     """
 
     model_types: ClassVar[tuple[str, ...] | None] = None
+    variables: ClassVar[tuple[str, ...]] = ()
 
     @staticmethod
     @abstractmethod
@@ -137,7 +140,7 @@ def backend_class(name: str) -> type[Backend]:
     """Return the class of the backend `name` without importing its framework; ``bad_config`` when there is none."""
     # Looked up, never made a path or a module's name of: the name may come from a record.
     files = [path for path in Path(__file__).parent.glob("*.py") if path != Path(__file__)]
-    there = [path.stem for path in files if "class Backend(" in path.read_text(encoding="utf-8")]
+    there = [path.stem for path in files if "\nclass Backend(" in path.read_text(encoding="utf-8")]
     if name not in there:
         raise StageError("bad_config", f"backend.name: no '{shown(name)}' in harness/backends{nearest(name, there)}")
     return importlib.import_module(f"harness.backends.{name}").Backend

@@ -14,6 +14,7 @@ from harness.backends import foreign_tuning
 from harness.backends import torch_recipe as recipe
 from harness.backends.base import Backend as Contract
 from harness.backends.base import ExecutedPrecision, ToTune, Tunable
+from harness.plan.variables import TORCH
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +32,8 @@ STRATEGIES = ("sensitivity", "basic")
 
 class Backend(Contract):
     """See :class:`harness.backends.base.Backend`; a batch is a tuple of tensors, an output the logits."""
+
+    variables = TORCH
 
     @staticmethod
     def supports(cell: Cell, isa: Collection[str] | None = None) -> str | None:

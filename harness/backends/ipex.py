@@ -14,6 +14,7 @@ from harness.backends import torch_recipe as recipe
 from harness.backends.base import Backend as Contract
 from harness.backends.base import ExecutedPrecision, ToTune, Tunable
 from harness.plan import instructions
+from harness.plan.variables import TORCH
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +34,8 @@ _MKL = ("ipex_prepack::mkl_sgemm_run", "aten::addmm")
 
 class Backend(Contract):
     """See :class:`harness.backends.base.Backend`; a batch is a tuple of tensors, an output a dict with ``logits``."""
+
+    variables = (*TORCH, "IPEX_")
 
     @staticmethod
     def supports(cell: Cell, isa: Collection[str] | None = None) -> str | None:

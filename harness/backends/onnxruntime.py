@@ -16,6 +16,7 @@ import numpy as np
 from harness.backends import export_network, onnxruntime_recipe
 from harness.backends.base import Backend as Contract
 from harness.backends.base import ExecutedPrecision, ToTune, Tunable
+from harness.plan.variables import TORCH
 
 if TYPE_CHECKING:
     from harness.plan.cell import Cell
@@ -27,6 +28,8 @@ MODEL = "model.onnx"
 
 class Backend(Contract):
     """fp32, dynamic and static INT8."""
+
+    variables = (*TORCH, "ORT_")
 
     @staticmethod
     def supports(cell: Cell, isa: Collection[str] | None = None) -> str | None:

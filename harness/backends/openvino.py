@@ -17,6 +17,7 @@ import numpy as np
 from harness.backends import export_network, foreign_tuning, openvino_recipe
 from harness.backends.base import Backend as Contract
 from harness.backends.base import ExecutedPrecision, ToTune, Tunable
+from harness.plan.variables import TORCH
 
 if TYPE_CHECKING:
     from harness.plan.cell import Cell
@@ -28,6 +29,8 @@ MODEL = "model.xml"
 
 class Backend(Contract):
     """fp32, bf16, static and dynamic INT8, and 8-bit weights alone."""
+
+    variables = (*TORCH, "OV_")
 
     @staticmethod
     def supports(cell: Cell, isa: Collection[str] | None = None) -> str | None:

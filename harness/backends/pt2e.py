@@ -15,6 +15,7 @@ from harness.backends import torch_recipe as recipe
 from harness.backends.base import Backend as Contract
 from harness.backends.base import ExecutedPrecision, ToTune, Tunable
 from harness.plan import instructions
+from harness.plan.variables import TORCH
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +34,8 @@ _NO_BF16 = "without AVX-512 Inductor leaves BF16 products to kernels that no log
 
 class Backend(Contract):
     """See :class:`harness.backends.base.Backend`; a batch is a tuple of tensors, an output the logits."""
+
+    variables = (*TORCH, "TORCHINDUCTOR_")
 
     @staticmethod
     def supports(cell: Cell, isa: Collection[str] | None = None) -> str | None:

@@ -95,6 +95,7 @@ class TensorflowBackend(Backend):
     """A frozen graph in a session; a backend's file names the `quantizer` of its environment."""
 
     model_types = ARCHITECTURES
+    variables = ("TF_", "CUDA_VISIBLE_DEVICES")
 
     #: Neural Compressor's static quantization, by the version in the environment.
     quantizer: tensorflow_static.Quantizer

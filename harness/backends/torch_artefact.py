@@ -30,6 +30,9 @@ STRUCTURE_FILE = "model.json"
 #: An artefact names a class; none from elsewhere is imported.
 _CLASSES = ("transformers.models.", "harness.models.")
 
+#: And an implementation of attention; any other name is that of a kernel on a hub, which is code.
+_ATTENTION = ("sdpa", "eager", None)
+
 
 class DynamicLinear(dynamic.Linear):
     """torch's dynamic linear layer, whose 7-bit activations are a choice; torch itself always takes 7 bits."""
@@ -165,6 +168,8 @@ def _empty(structure: dict[str, Any]) -> torch.nn.Module:
     module_name, _, class_name = structure["class"].rpartition(".")
     if not module_name.startswith(_CLASSES):
         raise StageError("damaged", f"artefact: class {structure['class']} is not one of transformers or of ours")
+    if structure["attention"] not in _ATTENTION:
+        raise StageError("damaged", f"artefact: attention {structure['attention']!r}; want sdpa or eager")
     with light_imports():
         from transformers.modeling_utils import no_init_weights
 

@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.commands import output
+from harness.commands import output, trust_option
 from harness.errors import UserError, shown
+from harness.execute import foreign_code, sides
 from harness.execute import host as hosts
-from harness.execute import sides
 from harness.execute.assemble import Place
 from harness.execute.cache import usable_cache
 from harness.execute.comparison import compare
@@ -40,6 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("b", metavar="B", help="the other side")
     add_measuring_options(parser)
     parser.add_argument("--stored", action="store_true", help="compare what two runs have stored; run nothing")
+    trust_option.add(parser)
     output.add_out(parser)
     output.add_json(parser)
 
@@ -108,7 +109,10 @@ def measure(
     place = Place(arguments.results, usable_cache())
     plan = _plan(arguments, parts, shipped)
     known = environments(shipped, place.cache)
-    resolved = [sides.resolve(one, plan, known, place) for one in parts]
+    trusted = getattr(arguments, "trust", False)  # `aa` brings back no stored run
+    resolved = [sides.resolve(one, plan, known, place, trusted=trusted) for one in parts]
+    for side in resolved:
+        trust_option.tell(side.foreign, side.label)
     with view_for(Console(stderr=True)) as view:
         return compare(
             resolved,
@@ -146,6 +150,10 @@ def _plan(arguments: argparse.Namespace, parts: Sequence[sides.Parts], shipped: 
         overrides = store.read_run(store.find_run(arguments.results, base))[0]["overrides"]
     overrides = [text for text in overrides if not text.startswith("protocol.blocks=")]
     plan = make_plan(shipped, [*overrides, f"protocol.blocks={arguments.pairs}"])
+    if not arguments.overrides and base is not None:
+        found = foreign_code.of_cells(plan.cells, shipped)
+        foreign_code.require_trust(found, f"run {base}", arguments.trust)
+        trust_option.tell(found, f"run {base}")
     untimed = next((cell for cell in plan.cells if not is_timed(cell.host)), None)
     if untimed is not None:
         raise UserError(

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.commands import trust_option
 from harness.errors import StageError, UserError
+from harness.execute import foreign_code
 from harness.execute import host as hosts
-from harness.execute import pins
 from harness.execute import rerun as reruns
 from harness.execute.assemble import Place
 from harness.execute.cache import usable_cache
@@ -34,6 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="make data, checkpoint and quantized model again too; else the cache's are used, their hashes checked",
     )
+    trust_option.add(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,8 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console()
     try:
         again = reruns.open_rerun(records, wanted, today, place.results)
+        foreign = foreign_code.of_cells(again.plan.cells, shipped)
+        foreign += foreign_code.of_locks(again.plan.environments, again.environments, today)
     except StageError as error:
         return _not_run(console, error.message)
+    foreign_code.require_trust(foreign, f"run {records[0]['run']}", arguments.trust)
+    trust_option.tell(foreign, f"run {records[0]['run']}")
     baseline = None if again.baseline is None else again.baseline["digest"]
     then = report.figures(records, again.entry["digest"], baseline)
     if then.accuracy is None and not then.timings:
@@ -102,10 +108,10 @@ def _hashes(again: reruns.Rerun) -> list[str]:
 def _pin_differences(then: Environments, today: Environments, name: str) -> Sequence[str]:
     """Return what differs between the lock of then and the one of today, which may not be there any more."""
     try:
-        texts = (then.lock_text(name), today.lock_text(name))
-    except UserError as error:
+        found = [{pin.name: pin.version for pin in one.lock(name).pins} for one in (then, today)]
+    except (UserError, StageError) as error:
         return [str(error)]
-    return report.pin_differences(*(pins.versions(text, name) for text in texts))
+    return report.pin_differences(*found)
 
 
 def _this_host() -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from harness.commands import output
+from harness.commands import output, trust_option
 from harness.errors import UserError
 from harness.execute import host as hosts
 from harness.publish import trend_table
@@ -39,6 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--margin", type=float, default=0.01, metavar="SHARE", help="a change too small to matter; default 0.01"
     )
     parser.add_argument("--new", action="store_true", help="begin an interrupted confirmation anew")
+    trust_option.add(parser)
     parser.add_argument("--no-pictures", action="store_true", help="write the tables only")
     output.add_out(parser)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
+from harness.commands import trust_option
 from harness.commands.compare import require_sound, rule_of
 from harness.errors import UserError
-from harness.execute import sides
+from harness.execute import foreign_code, sides
 from harness.execute.assemble import Place
 from harness.execute.cache import usable_cache
 from harness.execute.comparison import compare
@@ -27,6 +29,7 @@ from harness.publish.trend import CANDIDATE, LATENCY, Candidate, Trend
 from harness.publish.trend_changes import HARNESS
 from harness.results import confirmations, store
 from harness.results.confirmations import Confirmation
+from harness.results.history import Point
 from harness.stats.changes import fewest_pairs
 from harness.stats.trend import CONFIRM_ALPHA
 from harness.terminal import Console, Text
@@ -79,10 +82,22 @@ def _questions(trends: Sequence[Trend]) -> dict[tuple[str, str], list[_Question]
                 before, after = trend.sides(one, candidate)
                 # The code is brought back only where it differs: else today's measures both sides.
                 is_other = any(difference.kind == HARNESS for difference in candidate.differences)
-                texts = [f"{point.run}+rev:{point.harness['revision']}" if is_other else point.run
-                         for point in (before, after)]  # fmt: skip
+                texts = [_side(point, is_other) for point in (before, after)]
                 found[texts[0], texts[1]].append(_Question(one, candidate, before.run, after.run))
     return dict(found)
+
+
+def _side(point: Point, with_code: bool) -> str:
+    """Return what brings a run back, `with_code`: with its code; a record names no other part of a side.
+
+    Raises
+    ------
+    UserError : its name is none of a run, or its revision is no commit.
+    """
+    revision = str(point.harness["revision"])
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", point.run) or (with_code and not re.fullmatch("[0-9a-f]{7,64}", revision)):
+        raise UserError(f"run {point.run!r} of revision {revision!r}: want the name of a run, and a commit")
+    return f"{point.run}+rev:{revision}" if with_code else point.run
 
 
 def _measure(
@@ -91,7 +106,11 @@ def _measure(
     place = Place(arguments.results, usable_cache())
     plan = _plan(arguments, shipped, questions)
     known = environments(shipped, place.cache)
-    resolved = [sides.resolve(sides.parse(text), plan, known, place) for text in (before, after)]
+    resolved = [
+        sides.resolve(sides.parse(text), plan, known, place, trusted=arguments.trust) for text in (before, after)
+    ]
+    for side in resolved:
+        trust_option.tell(side.foreign, side.label)
     with view_for(Console(stderr=True)) as view:
         view.note(f"confirming {len(questions)} candidates: {before} against {after}")
         runs, counts = compare(resolved, place, view, begin_anew=arguments.new)
@@ -105,6 +124,9 @@ def _plan(arguments: argparse.Namespace, shipped: Catalogue, questions: Sequence
     header = store.read_run(store.find_run(arguments.results, questions[0].after))[0]
     overrides = [text for text in header["overrides"] if not text.startswith("protocol.blocks=")]
     plan = make_plan(shipped, [*overrides, f"protocol.blocks={arguments.pairs}"])
+    found = foreign_code.of_cells(plan.cells, shipped)
+    foreign_code.require_trust(found, f"run {header['run']}", arguments.trust)
+    trust_option.tell(found, f"run {header['run']}")
     wanted = {question.one.history.labels[:-1] for question in questions}
     cells = tuple(cell for cell in plan.cells if cell.labels[:-1] in wanted)
     if not cells:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StageError
-from harness.execute import conditions
+from harness.execute import anonymous, conditions, pins
 from harness.execute import host as hosts
 from harness.execute.artefacts import Artefacts
 from harness.execute.child import Children
 from harness.execute.code import Code, own
 from harness.execute.done import done_so_far
 from harness.execute.environment import Environments
+from harness.execute.imported import PACKAGE
 from harness.execute.preparation import Preparation
 from harness.execute.session import Session
 from harness.execute.sources import Sources
@@ -78,12 +79,26 @@ def make_header(plan: Plan, environments: Environments, place: Place, code: Code
     fingerprint = hosts.fingerprint(host)
     locks = {name: environments.lock_hash(name) for name in plan.environments}
     store.save_host(place.results, fingerprint, dataclasses.asdict(host))
-    for name, lock_hash in locks.items():
-        store.save_environment(place.results, name, lock_hash, environments.lock_text(name))
+    lock_sha256 = {name: _store_lock(environments, name, lock_hash, place) for name, lock_hash in locks.items()}
     emulated = any(not emulation.is_timed(cell.host) for cell in plan.cells)
     emulator = f"{emulation.QEMU} {emulation.version()}" if emulated else None
     where = {"limits": conditions.limits(host), "placements": conditions.placements(plan, host)}
-    return _header(plan, fingerprint, locks, harness=code.header, emulator=emulator, **where, **fields)
+    return _header(
+        plan, fingerprint, locks, lock_sha256=lock_sha256, harness=code.header, emulator=emulator, **where, **fields
+    )
+
+
+def _store_lock(environments: Environments, name: str, lock_hash: str, place: Place) -> str:
+    """Store an environment's lock unless it is, and return the SHA-256 of the file that is there.
+
+    An earlier run may have stored the same pins with other comments.
+    """
+    lock = environments.lock(name)
+    path = store.save_environment(place.results, name, lock_hash, lock.content.decode())
+    stored = pins.read(path)
+    if sorted(stored.lines) != sorted(lock.lines):
+        raise StageError("damaged", f"{path}: it was edited; remove it, and the lock of {name} is stored again")
+    return stored.sha256
 
 
 def assemble(
@@ -129,7 +144,19 @@ def assemble(
         after_block=lambda block: after_block(writer.path, block),
         package=code.package,
         baseline=plan.suite.baseline,
+        shorten=anonymous.shortener(_folders(environments, place, code)),
     )
+
+
+def _folders(environments: Environments, place: Place, code: Code) -> list[tuple[str, Path]]:
+    """Return the folders from which the paths in a run's records are written."""
+    projects = [folder.parent for folder in environments.catalogue.conf]
+    return [
+        *(("<code>", folder) for folder in (code.package.parent, PACKAGE.parent)),
+        *(("<cache>", place.cache), ("<results>", place.results)),
+        *(("<project>", folder) for folder in (*projects, Path.cwd())),
+        *anonymous.home(),
+    ]
 
 
 def _build(environments: Environments, names: list[str], view: View) -> tuple[dict[str, Path], dict[str, StageError]]:

@@ -21,7 +21,7 @@ from typing import Any
 import harness
 from harness.errors import StageError, UserError
 from harness.execute.imported import PACKAGE
-from harness.execute.revision import revision
+from harness.execute.revision import git, revision
 from harness.execute.unpack import unpack
 from harness.plan.cell import Cell
 from harness.plan.config import AXES
@@ -121,13 +121,13 @@ def of_revision(name: str, cache: Path) -> Code:
     repository = PACKAGE.parent
     if revision(repository)["revision"] is None:
         raise UserError(f"rev:{name}: this harness does not run from a git checkout; want code:FOLDER")
-    found = _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    found = git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     if found is None:
         raise UserError(f"rev:{name}: git knows no such revision; want a commit, branch or tag of {repository}")
     commit = found.decode().strip()
     folder = cache / "code" / commit
     if not folder.is_dir():
-        archive = _git(repository, "archive", "--format=tar", commit, "--", PACKAGE.name)
+        archive = git(repository, "archive", "--format=tar", commit, "--", PACKAGE.name)
         if archive is None:
             raise UserError(f"rev:{name}: no folder {PACKAGE.name} in it")
         _unpack(archive, folder, f"rev:{name}")
@@ -158,14 +158,6 @@ def _unpack(archive: bytes, folder: Path, where: str) -> None:
             raise UserError(f"{folder}: cannot be written: {error.strerror}") from error
     except StageError as error:
         raise UserError(error.message) from error
-
-
-def _git(folder: Path, *arguments: str) -> bytes | None:
-    try:
-        finished = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=False)
-    except FileNotFoundError:
-        return None
-    return finished.stdout if finished.returncode == 0 else None
 
 
 def _default(field: dataclasses.Field) -> Any:

@@ -56,7 +56,7 @@ class _Wanted:
 
     choice: installer.Choice
     config: EnvironmentConfig
-    lock: Path
+    lock: pins.Lock
     lock_hash: str
     folder: Path
 
@@ -81,9 +81,14 @@ class Environments:
         """Return these environments with the named ones made from other locks, such as those that a run has stored."""
         return dataclasses.replace(self, locks={**self.locks, **locks})
 
-    def lock_text(self, name: str) -> str:
-        """Return the lock as it is committed."""
-        return self._wanted(name).lock.read_text()
+    def lock(self, name: str) -> pins.Lock:
+        """Return what the environment's lock holds.
+
+        Raises
+        ------
+        StageError : ``environment``: it cannot be read, or holds anything but pins.
+        """
+        return self._wanted(name).lock
 
     def lock_hash(self, name: str) -> str:
         """Return the identity of the environment: its pins, its Python, and how they are installed."""
@@ -125,7 +130,8 @@ class Environments:
         for folder in self._folders(name):
             with self._locked(folder, lambda note: None, tool.Tools()):
                 clear(folder)
-            folder.with_name(f"{folder.name}.log").unlink(missing_ok=True)
+            for suffix in ("log", "txt"):
+                folder.with_name(f"{folder.name}.{suffix}").unlink(missing_ok=True)
         # What another harness is building has no marker yet, but a folder.
         if not any(_HASHED.search(path.name) for path in self.root.glob("*-*")):
             shutil.rmtree(self.root / UV_CACHE, ignore_errors=True)
@@ -196,11 +202,13 @@ class Environments:
     def _build(
         self, wanted: _Wanted, on_progress: Callable[[str], None], on_note: Callable[[str], None], tools: tool.Tools
     ) -> None:
-        config, lock, folder = wanted.config, wanted.lock, wanted.folder
-        every = pins.pins(pins.lines(lock.read_text()), lock.name)
-        every += pins.pins(config.no_deps, f"{config.name}.no_deps")
-        target = installer.Target(interpreter(config), folder, lock, tuple(config.no_deps), self.root / UV_CACHE)
+        config, folder = wanted.config, wanted.folder
+        every = [*wanted.lock.pins, *pins.pins(config.no_deps, f"{config.name}.no_deps")]
         path = folder.with_name(f"{folder.name}.log")
+        # Not the lock's own file, which an installer might read in another way than this harness.
+        lock = folder.with_name(f"{folder.name}.txt")
+        lock.write_text(wanted.lock.text)
+        target = installer.Target(interpreter(config), folder, lock, tuple(config.no_deps), self.root / UV_CACHE)
         with path.open("w") as log:
             build = Build(config.name, path, log, wanted.choice, tools, on_progress, on_note)
             # A changed file is one with that of the cache. It is forgotten before the list that tells of it is.
@@ -212,9 +220,10 @@ class Environments:
         manifest.write(folder, config.name, wanted.lock_hash, installer.note(target))
 
     def _wanted(self, name: str) -> _Wanted:
-        config, lock = read_environment(self.catalogue, name)
-        lock = self.locks.get(name, lock)
-        content = [sorted(pins.lines(lock.read_text())), config.python, sorted(config.no_deps)]
+        config, file = read_environment(self.catalogue, name)
+        file = self.locks.get(name, file)
+        lock = pins.read(file)
+        content = [sorted(lock.lines), config.python, sorted(config.no_deps)]
         lock_hash = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
         return _Wanted(installer.choose(), config, lock, lock_hash, self.root / f"{name}-{lock_hash[:12]}")
 

@@ -129,7 +129,7 @@ def with_pip(target: Target, step: Step) -> None:
 
 def has_torch(lock: Path) -> bool:
     """Say whether a lock pins torch."""
-    return any(pin.name == "torch" for pin in pins.pins(pins.lines(lock.read_text()), lock.name))
+    return any(pin.name == "torch" for pin in pins.read(lock).pins)
 
 
 def note(target: Target) -> str | None:

@@ -280,6 +280,10 @@ def _signal_name(number: int) -> str:
 def _tail(path: Path, start: int) -> str:
     """Return the end of what was written to a log after `start` bytes."""
     with contextlib.suppress(OSError), path.open("rb") as stream:
-        stream.seek(max(start, path.stat().st_size - LOG_TAIL_CHARACTERS))
-        return stream.read(LOG_TAIL_CHARACTERS).decode(errors="replace")
+        begin = max(start, path.stat().st_size - LOG_TAIL_CHARACTERS)
+        stream.seek(begin)
+        text = stream.read(LOG_TAIL_CHARACTERS)
+        # Whole lines: the rest of one may be the rest of a path, which nobody would know for one.
+        whole = text.partition(b"\n")[2] if begin > start else b""
+        return (whole or text).decode(errors="replace")
     return ""

@@ -24,11 +24,14 @@ class Ledger:
     ----------
     writer : the run's records, new or resumed.
     done : what an earlier session of this run has written.
+    shorten : takes the paths of this machine out of a text (see :mod:`harness.execute.anonymous`). What is told on the
+        terminal keeps them.
     """
 
-    def __init__(self, writer: RunWriter, done: Done, view: View):
+    def __init__(self, writer: RunWriter, done: Done, view: View, shorten: Callable[[str], str] = str):
         self._writer = writer
         self._view = view
+        self._shorten = shorten
         self.done = done
 
     @property
@@ -66,7 +69,9 @@ class Ledger:
         """Write a trial down unless it is; a tuning that goes on, or that was at hand, tells its old ones again."""
         if (cell.digest, trial.get("index")) in self.done.trials:
             return
-        self.result(record.trial, cell, **trial)
+        message = trial.get("message")
+        shortened = {"message": self._shorten(message)} if isinstance(message, str) else {}
+        self.result(record.trial, cell, **{**trial, **shortened})
         self._view.trial(cell.key, trial)
 
     def failure(
@@ -80,9 +85,9 @@ class Ledger:
                 cell_digest=cell.digest,
                 stage=stage,
                 kind=error.kind,
-                message=error.message,
+                message=self._shorten(error.message),
                 block=block,
-                log_tail=tail,
+                log_tail=self._shorten(tail),
                 scenario=scenario,
             )
         )

@@ -1,61 +1,143 @@
-"""Reads the pins of a lock, and holds what is installed against them."""
+"""Reads the pins of a lock, and holds what is installed against them.
+
+A lock is lines of ``NAME==VERSION``, each with the hashes of its archives where they are wanted, comments and empty
+lines; nothing else. It may have come with somebody else's results: what an installer could take for another option, an
+address or a path is refused before anything is installed, and what is installed is never the file itself but what was
+read of it (:attr:`Lock.text`).
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.errors import StageError
 
-_PIN = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(\[[^]]*])?\s*==\s*(?P<version>[^\s;*]+)(?P<rest>(\s|;).*)?")
+#: A project's name in any spelling, and a version as the packaging specification has it.
+_NAME = r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
+_VERSION = (
+    r"(?P<version>(?:[0-9]+!)?[0-9]+(?:\.[0-9]+)*"
+    r"(?:[._-]?(?:a|b|c|rc|alpha|beta|pre|preview)[._-]?[0-9]*)?"
+    r"(?:-[0-9]+|[._-]?(?:post|rev|r)[._-]?[0-9]*)?"
+    r"(?:[._-]?dev[._-]?[0-9]*)?"
+    r"(?:\+[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*)?)"
+)
+_PIN = re.compile(rf"{_NAME}=={_VERSION}(?: --hash=sha256:[0-9a-f]{{64}})*")
 
-#: Options that name packages in other places, which the lock's hash would not cover.
-_FURTHER = ("-r", "-c", "-e", "--requirement", "--constraint", "--editable")
+_COMMENT = re.compile(r"(?:^|(?<=\s))#.*")
+
+#: A message shows so much of a line.
+_SHOWN = 60
 
 
 @dataclass(frozen=True)
 class Pin:
-    """One exact version; `conditional` ones stand behind an environment marker and need not be installed."""
+    """One exact version of a project, whose `name` is in its normal form."""
 
     name: str
     version: str
-    conditional: bool
 
 
-def lines(text: str) -> list[str]:
-    """Return the logical lines of a lock: without comments, with continued lines joined (pip's requirements format)."""
-    joined = re.sub(r"\\\n", " ", text)
-    bare = (re.sub(r"(^|\s+)#.*$", "", line).strip() for line in joined.splitlines())
-    return [" ".join(line.split()) for line in bare if line]
+@dataclass(frozen=True)
+class Lock:
+    """What a lock's file holds: its bytes, its lines without comments, and its pins."""
+
+    content: bytes
+    lines: tuple[str, ...]
+    pins: tuple[Pin, ...]
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of its bytes, comments included."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def text(self) -> str:
+        """What is installed: its lines without comments, in their order."""
+        return text(self.lines)
+
+
+def read(path: Path) -> Lock:
+    """Return what the lock at `path` holds.
+
+    Raises
+    ------
+    StageError : ``environment``: it cannot be read, or a line of it is no pin; ``missing_file``.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise StageError("missing_file", f"{path}: no such lock") from error
+    except OSError as error:
+        raise StageError("environment", f"{path}: cannot be read: {error.strerror}") from error
+    found = lines(content, path.name)
+    return Lock(content, tuple(found), tuple(pins(found, path.name)))
+
+
+def lines(content: bytes, where: str) -> list[str]:
+    """Return the logical lines of a lock: without comments, with continued lines joined.
+
+    Raises
+    ------
+    StageError : ``environment``: it is no UTF-8, or a line ends where not every program sees an end: in a comment that
+        seems to go on, or at a control character. Two readers of it would find different pins.
+    """
+    try:
+        decoded = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        message = f"{where}: byte {error.start} is no UTF-8; want lines of NAME==VERSION"
+        raise StageError("environment", message) from error
+    found, begun = [], ""
+    for number, line in enumerate(decoded.split("\n"), start=1):
+        line = line.removesuffix("\r")
+        bare = _COMMENT.sub("", line)
+        if len(line.splitlines()) > 1 or "\0" in line or (line.endswith("\\") and bare != line):
+            what = f"{_shown(line)} may end elsewhere for another program"
+            raise StageError("environment", f"{where}, line {number}: {what}; want NAME==VERSION or a comment")
+        if bare.endswith("\\"):
+            begun += bare.removesuffix("\\") + " "
+            continue
+        found.append(" ".join((begun + bare).split()))
+        begun = ""
+    return [line for line in [*found, begun.strip()] if line]
 
 
 def pins(entries: Iterable[str], where: str) -> list[Pin]:
-    """Return the pins among the lines of a lock; options of pip are passed over, but for those that name more packages.
+    """Return the pins of the lines of a lock.
 
     Raises
     ------
-    StageError : ``environment``, for a line that pins nothing: such an environment could not be built again.
+    StageError : ``environment``, for a line that is anything else, be it another option of pip, an address or a path;
+        and for a project that is pinned twice.
     """
-    found = []
+    found: dict[str, Pin] = {}
     for line in entries:
-        if line.startswith("-") and not line.startswith(_FURTHER):
-            continue
         match = _PIN.fullmatch(line)
         if match is None:
-            raise StageError("environment", f"{where}: {line!r} is no pin; write NAME==VERSION")
-        found.append(Pin(normal(match["name"]), match["version"], ";" in (match["rest"] or "")))
-    return found
+            raise StageError("environment", f"{where}: {_shown(line)} is no pin; write NAME==VERSION")
+        pin = Pin(normal(match["name"]), match["version"])
+        if pin.name in found:
+            raise StageError("environment", f"{where}: {pin.name} is pinned twice; want one version of it")
+        found[pin.name] = pin
+    return list(found.values())
 
 
-def versions(lock: str, where: str) -> dict[str, str]:
-    """Return name -> version of the text of a lock.
+def text(entries: Iterable[str]) -> str:
+    """Return a lock of these lines."""
+    return "".join(f"{line}\n" for line in entries)
+
+
+def versions(path: Path) -> dict[str, str]:
+    """Return name -> version of a lock.
 
     Raises
     ------
-    StageError : ``environment`` for a line that is no pin.
+    StageError : as :func:`read`.
     """
-    return {pin.name: pin.version for pin in pins(lines(lock), where)}
+    return {pin.name: pin.version for pin in read(path).pins}
 
 
 def difference(wanted: Iterable[Pin], installed: Mapping[str, str]) -> str | None:
@@ -66,11 +148,13 @@ def difference(wanted: Iterable[Pin], installed: Mapping[str, str]) -> str | Non
     there = {normal(name): version for name, version in installed.items()}
     for pin in wanted:
         version = there.get(pin.name)
-        if version is None and pin.conditional:
-            continue
         if version is None or not _same(pin.version, version):
             return f"pinned is {pin.name}=={pin.version}, installed is {version or 'none'}"
     return None
+
+
+def _shown(line: str) -> str:
+    return repr(line if len(line) <= _SHOWN else f"{line[:_SHOWN]}...")
 
 
 def _same(pinned: str, installed: str) -> bool:

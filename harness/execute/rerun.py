@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.errors import StageError
+from harness.errors import StageError, UserError, nearest
 from harness.execute.artefacts import Artefact, Artefacts
 from harness.execute.assemble import Place, assemble, make_header, open_writer
 from harness.execute.code import own
 from harness.execute.environment import Environments
 from harness.execute.session import Counts
 from harness.execute.view import View
-from harness.plan.cell import Cell, Option, cell_from_dict
+from harness.plan import compose
+from harness.plan.cell import Cell, Option
 from harness.plan.config import AXES
 from harness.plan.matrix import Plan
 from harness.plan.suite import Suite
@@ -77,8 +79,8 @@ def open_rerun(records: Sequence[Record], wanted: str, environments: Environment
     Raises
     ------
     UserError : no such cell.
-    StageError : ``bad_config``: this harness does not know a field of the cell's; ``missing_file``: a lock is not
-        there; ``damaged``: its hash does not check.
+    StageError : ``bad_config``: this harness does not know a field of the cell's, or does not take its value;
+        ``missing_file``: a lock is not there; ``damaged``: its hash does not check; ``environment``: it is no lock.
     """
     header = records[0]
     entry = cells.the_one(header, wanted)
@@ -92,7 +94,7 @@ def stored_plan(header: Record, entries: Sequence[Record]) -> Plan:
 
     Raises
     ------
-    StageError : ``bad_config``: a config has a field that this harness does not know.
+    StageError : ``bad_config``: a config has a field that this harness does not know, or a value that it does not take.
     """
     built = tuple(_cell(header, entry) for entry in {entry["digest"]: entry for entry in entries}.values())
     options = {option["digest"]: option for option in header["options"]}
@@ -114,11 +116,15 @@ def stored_environments(
 
     Raises
     ------
-    StageError : ``missing_file``: a lock is not there; ``damaged``: it does not have the hash that the header names.
+    StageError : ``bad_config``: there is no such environment; ``missing_file``: a lock is not there; ``damaged``: it
+        does not have the hash that the header names, or that names none; ``environment``: it is no lock.
     """
-    untold = next((name for name in names if name not in header["environments"]), None)
-    if untold is not None:
-        raise StageError("missing_file", f"environment {untold}: run {header['run']} does not tell its lock")
+    known = environments.catalogue.names("environment")
+    for name in names:
+        if name not in known:
+            raise StageError("bad_config", f"no environment '{name}'{nearest(name, known)}")
+        if not re.fullmatch(r"[0-9a-f]+", header["environments"].get(name, "")):
+            raise StageError("damaged", f"environment {name}: the record names no hash of its lock")
     stored = {name: store.environment_file(results, name, header["environments"][name]) for name in names}
     for name, path in stored.items():
         if not path.is_file():
@@ -132,6 +138,10 @@ def stored_environments(
                 f"environment {name}: {path} has the hash {found}, the record names {wanted}; it was edited, or python "
                 f"or no_deps in conf/environment/{name}.yaml have changed since",
             )
+        # Older headers have the hash of the pins alone.
+        of_bytes = header.get("lock_sha256", {}).get(name)
+        if of_bytes is not None and then.lock(name).sha256 != of_bytes:
+            raise StageError("damaged", f"environment {name}: {path} was edited; the record names SHA-256 {of_bytes}")
     return then
 
 
@@ -157,12 +167,17 @@ def carry_out(rerun: Rerun, place: Place, view: View, stages: frozenset[str]) ->
 
 
 def _cell(header: Record, entry: Record) -> Cell:
+    where = f"cell {entry['key']}"
     try:
-        return cell_from_dict({**entry, **cells.configs(header, entry)})
-    except (KeyError, TypeError) as error:
-        code = header["harness"]
-        message = f"cell {entry['key']}: this harness has no field {error}; revision {code['revision']} made the record"
-        raise StageError("bad_config", message) from error
+        stored = cells.configs(header, entry)
+        named = zip(AXES, entry["labels"], strict=True)
+        configs = {axis: compose.stored(axis, stored[axis], label) for axis, label in named}
+    except (KeyError, ValueError) as error:
+        raise StageError("damaged", f"{where}: its record lacks an option on an axis: {error}") from error
+    except UserError as error:
+        made = header["harness"]["revision"]
+        raise StageError("bad_config", f"{where}: {error}; revision {made} made the record") from error
+    return Cell(key=entry["key"], digest=entry["digest"], labels=tuple(entry["labels"]), **configs)
 
 
 def _option(option: Record, built: Sequence[Cell]) -> Option:

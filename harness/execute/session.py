@@ -61,6 +61,7 @@ class Session:
     after_block : called with the number of each block that this session has measured.
     baseline : the suite's (axis -> label); without one no protocol's budget is spent.
     package : the harness's own code that the children run.
+    shorten : takes the paths of this machine out of what is written down.
     """
 
     def __init__(
@@ -79,9 +80,10 @@ class Session:
         after_block: Callable[[int], None],
         package: Path = PACKAGE,
         baseline: Mapping[str, str] | None = None,
+        shorten: Callable[[str], str] = str,
     ):
         self._cells = cells
-        self._ledger = Ledger(writer, done, view)
+        self._ledger = Ledger(writer, done, view, shorten)
         self._children = children
         self._preparation = preparation
         self._locks = dict(locks)

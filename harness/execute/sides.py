@@ -20,12 +20,13 @@ from pathlib import Path
 
 from harness.errors import StageError, UserError, nearest
 from harness.execute import code as codes
-from harness.execute import pins
+from harness.execute import foreign_code, pins
 from harness.execute.assemble import Place
 from harness.execute.code import Code
 from harness.execute.environment import Environments
 from harness.execute.rerun import stored_environments
-from harness.plan.cell import Cell, Option, digest, from_dict
+from harness.plan import compose
+from harness.plan.cell import Cell, Option, digest
 from harness.plan.config import AXES
 from harness.plan.matrix import Plan, cell_of
 from harness.results import store
@@ -63,7 +64,8 @@ class Parts:
 class Side:
     """What is run on one side: the plan of its cells, the environments it runs in, and the code its children run.
 
-    `run` is the stored run that it brings back, None where it is today's.
+    `run` is the stored run that it brings back, None where it is today's; `foreign` is what that names and would run as
+    code.
     """
 
     label: str
@@ -71,6 +73,7 @@ class Side:
     environments: Environments
     code: Code
     run: Path | None = None
+    foreign: tuple[str, ...] = ()
 
 
 def parse(text: str) -> Parts:
@@ -108,20 +111,27 @@ def parse(text: str) -> Parts:
     return Parts(text, bases[0] if bases else "now", code, locks, with_pins)
 
 
-def resolve(parts: Parts, plan: Plan, environments: Environments, place: Place) -> Side:
+def resolve(parts: Parts, plan: Plan, environments: Environments, place: Place, *, trusted: bool = False) -> Side:
     """Return what is run on a side, beside the cells of `plan`.
+
+    Parameters
+    ----------
+    trusted : whether code that a stored run names may run.
 
     Raises
     ------
     UserError : no such run, lock, revision or package; a run of other cells, or one whose environments or configs
-        cannot be brought back.
+        cannot be brought back, or would run code that is not trusted.
     """
-    run = None
+    run, found = None, []
     if parts.base != "now":
         run = store.find_run(place.results, parts.base)
         header = store.read_run(run)[0]
         plan = _plan_of(header, plan)
-        environments = _environments_of(header, plan, environments, place.results)
+        now, environments = environments, _environments_of(header, plan, environments, place.results)
+        found = foreign_code.of_cells(plan.cells, now.catalogue)
+        found += foreign_code.of_locks(plan.environments, environments, now)
+        foreign_code.require_trust(found, f"run {header['run']}", trusted)
     for name, file in parts.locks.items():
         if name not in plan.environments:
             raise UserError(
@@ -132,7 +142,7 @@ def resolve(parts: Parts, plan: Plan, environments: Environments, place: Place) 
     environments = environments.with_locks(parts.locks)
     if parts.with_pins:
         environments = environments.with_locks(_with(parts, plan, environments, place))
-    return Side(parts.label, plan, environments, _code(parts.code, place), run)
+    return Side(parts.label, plan, environments, _code(parts.code, place), run, tuple(found))
 
 
 def _code(part: str | None, place: Place) -> Code:
@@ -157,20 +167,23 @@ def _environments_of(header: Record, plan: Plan, environments: Environments, res
 
 def _with(parts: Parts, plan: Plan, environments: Environments, place: Place) -> dict[str, Path]:
     """Return the locks in which the wanted pins stand in the place of their own, written below the cache."""
-    texts = {name: pins.lines(environments.lock_text(name)) for name in plan.environments}
     try:
-        held = {pin.name for name, lines in texts.items() for pin in pins.pins(lines, name)}
+        locks_now = {name: environments.lock(name) for name in plan.environments}
     except StageError as error:
         raise UserError(f"side {parts.label}: {error.message}") from error
+    held = {pin.name for lock in locks_now.values() for pin in lock.pins}
     for package in parts.with_pins:
         if package not in held:
             where = ", ".join(plan.environments)
             raise UserError(f"side {parts.label}: no lock of {where} pins '{package}'{nearest(package, held)}")
     locks = {}
-    for name, lines in texts.items():
-        replaced = [_replaced(line, parts.with_pins) for line in lines]
-        if replaced != lines:
-            text = "".join(f"{line}\n" for line in replaced)
+    for name, lock in locks_now.items():
+        replaced = [
+            f"{pin.name}=={parts.with_pins[pin.name]}" if pin.name in parts.with_pins else line
+            for pin, line in zip(lock.pins, lock.lines, strict=True)
+        ]
+        if replaced != list(lock.lines):
+            text = pins.text(replaced)
             path = place.cache / "locks" / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.txt"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
@@ -179,13 +192,6 @@ def _with(parts: Parts, plan: Plan, environments: Environments, place: Place) ->
         given = ", ".join(f"{name}=={version}" for name, version in parts.with_pins.items())
         raise UserError(f"side {parts.label}: every lock pins {given} already")
     return locks
-
-
-def _replaced(line: str, versions: Mapping[str, str]) -> str:
-    found = next(iter(pins.pins([line], "lock")), None)
-    if found is None or found.name not in versions:
-        return line
-    return f"{found.name}=={versions[found.name]}"
 
 
 def _plan_of(header: Record, plan: Plan) -> Plan:
@@ -212,9 +218,9 @@ def _plan_of(header: Record, plan: Plan) -> Plan:
 
 
 def _option(entry: Record, run: str) -> Option:
-    axis, config = entry["axis"], entry["config"]
+    axis, label = entry["axis"], entry["label"]
     try:
-        built = from_dict(AXES[axis], config)
-    except (KeyError, TypeError) as error:
-        raise UserError(f"run {run}: its {axis} {entry['label']} has a field that is no more: {error}") from error
-    return Option(axis, entry["label"], built, digest([axis, built]))
+        built = compose.stored(axis, entry["config"], label)
+    except UserError as error:
+        raise UserError(f"run {run}: its {axis} {label} cannot be brought back: {error}") from error
+    return Option(axis, label, built, digest([axis, built]))

@@ -83,7 +83,9 @@ def stage_keys(
     key = functools.partial(_key, package)
     model, task, approach = cell.model, cell.task, cell.approach
     shared = locks[model.environment]
-    reading = dataclasses.replace(task, metric="", metric_key=None, name="", fine_tune=type(task.fine_tune)())
+    reading = dataclasses.replace(
+        task, metric="", metric_key=None, trust_remote_code=False, name="", fine_tune=type(task.fine_tune)()
+    )
     tokenise = key(cutter(cell), cell, shared, reading, model.source, model.architecture, contents)
     network = (model.fine_tuned, model.options)
     finetune = key("finetune", cell, shared, tokenise, network, task.fine_tune, task.kind, host, cores)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from harness.models import limits
 from harness.models.checkpoint import TOKENIZER_FILES
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
     from harness.plan.config import ModelConfig
 
@@ -64,11 +65,39 @@ def origin(folder: Path | None, model: ModelConfig) -> tuple[str, dict[str, Any]
             raise StageError("missing_file", f"{folder}: no such model folder")
         if not (folder / "config.json").is_file():
             raise StageError("missing_file", f"{folder}: has no config.json, so it is no model's folder")
+        _require_own_weights(folder)
         return str(folder), {"trust_remote_code": model.trust_remote_code, "local_files_only": True}
     if model.source.hub_id is None:
         raise StageError("bad_config", f"model {model.name}: model.source names neither package, hub_id nor path")
     keywords = {"trust_remote_code": model.trust_remote_code, "revision": model.source.revision}
     return model.source.hub_id, keywords
+
+
+def _require_own_weights(folder: Path) -> None:
+    """Raise ``damaged`` where an index of weights in several files names one that is not of this folder."""
+    for path in sorted(folder.glob("*.index.json")):
+        with contextlib.suppress(
+            OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError
+        ):  # told by what loads it
+            for name in json.loads(path.read_text(encoding="utf-8"))["weight_map"].values():
+                if Path(name).name != name:
+                    raise StageError("damaged", f"{path}: names {name!r}, which is no file of its folder")
+
+
+def own_config(where: str, keywords: Mapping[str, Any], **fields: Any) -> PretrainedConfig:
+    """Return the config of the checkpoint that :func:`origin` names, with `fields` in it; pass it on to what loads.
+
+    A config can name a kernel of a hub as its attention, which is code whatever ``trust_remote_code`` and a keyword
+    ``attn_implementation`` say, and weights that lie elsewhere. Without these transformers takes what the architecture
+    and the folder have.
+    """
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(where, **keywords, **fields)
+    for name in ("_attn_implementation", "_experts_implementation", "transformers_weights"):
+        if hasattr(config, name):
+            setattr(config, name, None)
+    return config
 
 
 @contextlib.contextmanager

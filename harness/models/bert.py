@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StageError
-from harness.models.base import named_errors, origin
+from harness.models.base import named_errors, origin, own_config
 from harness.models.labels import Matching, match_labels, override, require_one_label_a_row
 
 if TYPE_CHECKING:
@@ -46,16 +46,20 @@ def load(
     from transformers import AutoModelForSequenceClassification
 
     where, keywords = origin(folder, model)
-    if folder is not None and list(folder.glob("*.safetensors")):
-        keywords["use_safetensors"] = True
-    if not model.fine_tuned:
-        keywords |= head_config(labels)
     torch.manual_seed(seed)
     with named_errors(folder, model):
+        config = own_config(where, keywords, **({} if model.fine_tuned else head_config(labels)))
+        if folder is not None and list(folder.glob("*.safetensors")):
+            keywords["use_safetensors"] = True
         # Where there are only .bin files, transformers reads them with weights_only=True: no pickled code is run.
         # Misshapen weights are ignored here to be told, by name, below.
         network, loaded = AutoModelForSequenceClassification.from_pretrained(
-            where, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True, **keywords
+            where,
+            config=config,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **keywords,
         )
     require_weights(loaded, model, network)
     if model.fine_tuned:

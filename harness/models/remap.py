@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import StageError
 from harness.models import bert
-from harness.models.base import named_errors, origin
+from harness.models.base import named_errors, origin, own_config
 
 if TYPE_CHECKING:
     import torch
@@ -59,11 +59,9 @@ def load_as(
     Parameters and errors as :func:`harness.models.bert.load`, and ``bad_config`` for a checkpoint of a third kind, or
     a BERT that is fine-tuned or has what the target has no place for.
     """
-    from transformers import AutoConfig
-
     where, keywords = origin(folder, model)
     with named_errors(folder, model):
-        config = AutoConfig.from_pretrained(where, **keywords)
+        config = own_config(where, keywords)
     if config.model_type == target.name:
         return bert.load(folder, model, labels=labels, seed=seed, fixed=fixed)
     if config.model_type != SOURCE:
@@ -76,7 +74,7 @@ def load_as(
     if position != "absolute":
         message = f"position_embedding_type={position}: {target.name} takes absolute positions"
         raise StageError("bad_config", f"model {model.name}: {message}")
-    return _built(target, config, _encoder_weights(folder, model), labels, seed)
+    return _built(target, config, _encoder_weights(folder, model, config), labels, seed)
 
 
 def _built(target: Target, config: BertConfig, weights: Weights, labels: Sequence[str], seed: int) -> PreTrainedModel:
@@ -91,7 +89,7 @@ def _built(target: Target, config: BertConfig, weights: Weights, labels: Sequenc
     return network.eval()
 
 
-def _encoder_weights(folder: Path | None, model: ModelConfig) -> Weights:
+def _encoder_weights(folder: Path | None, model: ModelConfig, config: BertConfig) -> Weights:
     import torch
     from transformers import BertModel
 
@@ -101,6 +99,7 @@ def _encoder_weights(folder: Path | None, model: ModelConfig) -> Weights:
     with named_errors(folder, model):
         encoder, loaded = BertModel.from_pretrained(
             where,
+            config=config,
             add_pooling_layer=False,
             dtype=torch.float32,
             output_loading_info=True,

@@ -54,6 +54,25 @@ def options(catalogue: Catalogue, axis: str, name: str, fields: Fields, label: s
     return built
 
 
+def stored(axis: str, values: Mapping[str, Any], label: str) -> Any:
+    """Return an option's config as a record has stored it, held against its schema as one of ``conf/`` is.
+
+    Raises
+    ------
+    UserError : as :func:`options`; or a value that would be filled in from elsewhere, such as ``${oc.env:HOME}``.
+    """
+    try:
+        for path, value in _leaves(values).items():
+            if "${" in str(value):
+                raise UserError(f"{axis}.{path}: {_short(value)} would be filled in from elsewhere; want a plain value")
+        return _typed(AXES[axis], dict(values), axis, label, {})
+    except RecursionError as error:
+        raise UserError(f"{axis}={label}: its config is nested too deeply") from error
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, AssertionError) as error:
+        # OmegaConf's own, for a list in the place of a mapping, or the other way round.
+        raise UserError(f"{axis}={label}: its config does not fit the fields: {_line(error)}") from error
+
+
 def environment(catalogue: Catalogue, name: str) -> tuple[EnvironmentConfig, Path]:
     """Return an environment's config and the path of its lock, which lies beside its YAML."""
     folder = catalogue.require("environment", name).parent

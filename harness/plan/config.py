@@ -124,7 +124,8 @@ class TaskConfig:
     text_pair: str | None = None
     label: str = "label"
     labels: tuple[str, ...] | None = listed(2, None)  # fixed label order; None: sorted labels of the training split
-    metric: str = "accuracy"  # a module of harness/tasks/metrics, or any hub metric by name
+    metric: str = "accuracy"  # a module of harness/tasks/metrics; or a folder's or a hub's, which brings its own code
+    trust_remote_code: bool = False  # True: the code of such a metric is run
     metric_key: str | None = None  # which of the metric's values; None: the module's own name
     greater_is_better: bool = True
     max_length: int = within(2, MOST_TOKENS, 128)  # tokens; longer texts are truncated
@@ -194,7 +195,8 @@ class BackendConfig:
     name: str = option_name(MISSING)
     environment: str = option_of("environment", MISSING)
     engine: str | None = None
-    variables: dict[str, str] = field(default_factory=dict)  # environment variables of every child of this backend
+    # Environment variables of every child of this backend; which ones there may be: harness/plan/variables.py.
+    variables: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     isa_variables: dict[str, dict[str, str]] = field(default_factory=dict)  # ceiling -> variables that cap kernels
     isa_reason: str | None = None  # why a ceiling that is not among them cannot be had

@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
+from collections.abc import Callable, Collection
+from pathlib import Path, PurePosixPath
 from types import NoneType
 from typing import Any
 
 from harness.backends.base import backend_class
 from harness.errors import StageError, UserError, nearest, shown
 from harness.models.base import is_built
+from harness.plan import variables
 from harness.plan.bounds import Domain, domain_of
 from harness.plan.config import (
     ISA_CEILINGS,
@@ -27,15 +28,21 @@ from harness.plan.config import (
 from harness.plan.host_option import contradiction
 from harness.printable import is_plain
 from harness.tasks.readers import modality
+from harness.tasks.score import is_shipped, shipped
+
+#: Registry -> its pins.
+_PACKAGES = {
+    "pypi": re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+_-]*"),
+    "debian": re.compile(r"[a-z0-9][a-z0-9.+-]+==[A-Za-z0-9][A-Za-z0-9.+:~-]*"),
+}
+
+_HUB_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)?")
 
 #: Of `options` and other values without a schema: levels of lists and mappings, and characters of one text.
 _DEEPEST, _LONGEST = 10, 4096
 
 #: Numbers that JSON and every framework take.
 _LARGEST = 2**63
-
-#: What a shell could export; Python and the kernel refuse others at a launch, or take them for another variable.
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 #: Gives the names of all options of a config group.
 Names = Callable[[str], Collection[str]]
@@ -129,13 +136,6 @@ def _check_plain(value: Any, path: str, depth: int = 0) -> None:
         raise UserError(f"{path}={shown(value)}: want text, a number, true, false, a list or a mapping")
 
 
-def check_variables(variables: Mapping[str, Any], where: str) -> None:
-    """Raise UserError for the first environment variable that has no name a process could be given."""
-    for variable in variables:
-        if not _VARIABLE.fullmatch(variable):
-            raise UserError(f"{where}: no variable can be named {shown(variable)}; want letters, digits and _")
-
-
 def _check_model(model: ModelConfig, where: str) -> None:
     name = f"architecture {model.architecture}"
     if not is_built(model.architecture):
@@ -149,17 +149,18 @@ def _check_model(model: ModelConfig, where: str) -> None:
         raise UserError(f"{where}.fine_tuned=true: {name} is built with random weights; want false")
 
 
-def _check_environment(environment: EnvironmentConfig, where: str) -> None:
-    check_variables(environment.variables, f"{where}.variables")
-
-
 def _check_backend(backend: BackendConfig, where: str) -> None:
-    check_variables(backend.variables, f"{where}.variables")
-    for ceiling, variables in backend.isa_variables.items():
-        check_variables(variables, f"{where}.isa_variables.{ceiling}")
+    for ceiling in backend.isa_variables:
         if ceiling not in ISA_CEILINGS:
             raise UserError(f"{where}.isa_variables: no ceiling '{ceiling}'{nearest(ceiling, ISA_CEILINGS)}")
-    backend_class(backend.name)
+    taken = (*variables.COMMON, *backend_class(backend.name).variables)
+    given = {f"{where}.isa_variables.{ceiling}": values for ceiling, values in backend.isa_variables.items()}
+    for field, values in ({f"{where}.variables": backend.variables} | given).items():
+        variables.require_allowed(values, taken, field, f"backend {backend.name}")
+
+
+def _check_environment(environment: EnvironmentConfig, where: str) -> None:
+    variables.require_names(environment.variables, f"{where}.variables")
 
 
 def _check_emulated(host: HostConfig, where: str) -> None:
@@ -190,6 +191,11 @@ def _check_task(task: TaskConfig, where: str) -> None:
     if is_prose != is_predicted:
         gives = "documents without labels: want language_modelling" if is_prose else "labelled rows"
         raise UserError(f"{where}.kind={task.kind}: reader {task.reader} gives {gives}")
+    if not is_shipped(task.metric) and not task.trust_remote_code:
+        raise UserError(
+            f"{where}.metric={shown(task.metric)}: none of ours{nearest(task.metric, shipped())}; one from a folder or "
+            f"a hub brings its own code, which {where}.trust_remote_code=true runs"
+        )
     twice = next((label for label in task.labels or () if task.labels.count(label) > 1), None)
     if twice is not None:
         raise UserError(f"{where}.labels: '{twice}' is there twice; want each class once, in the order of the outputs")
@@ -202,5 +208,21 @@ def _check_source(source: SourceConfig, where: str) -> None:
         raise UserError(f"{where}: want exactly one of package, hub_id and path, found {found}")
     if source.package is not None and (source.sha256 is None or source.inside is None):
         raise UserError(f"{where}: package {source.package} needs sha256 and inside")
+    if source.package is not None:
+        _check_package(source, where)
+    if source.hub_id is not None and not _HUB_ID.fullmatch(source.hub_id):
+        raise UserError(f"{where}.hub_id='{shown(source.hub_id)}': want NAME or OWNER/NAME of a hub, no path")
     if source.hub_id is not None and source.revision is None:
         raise UserError(f"{where}: hub_id {source.hub_id} needs revision (a commit), or a re-run may read other bytes")
+
+
+def _check_package(source: SourceConfig, where: str) -> None:
+    """Raise UserError for what a registry's client, or the archive, would take for an option, an address or a path."""
+    pinned = _PACKAGES[source.registry].fullmatch(source.package)
+    if pinned is None:
+        raise UserError(f"{where}.package='{shown(source.package)}': want NAME==VERSION of registry {source.registry}")
+    if not re.fullmatch(r"[0-9a-f]{64}", source.sha256):
+        raise UserError(f"{where}.sha256='{shown(source.sha256)}': want the 64 hex digits of the archive's SHA-256")
+    inside = PurePosixPath(source.inside)
+    if inside.is_absolute() or ".." in inside.parts or "\0" in source.inside or not inside.parts:
+        raise UserError(f"{where}.inside='{shown(source.inside)}': want a file or a folder within the archive")

@@ -227,7 +227,7 @@ def _cut(data: checks.Examined, checkpoint: Checkpoint | None, task: TaskConfig)
 def _metric(task: TaskConfig) -> Iterator[str]:
     if task.metric not in shipped():
         close = nearest(task.metric, shipped())
-        yield f"metric {task.metric} is not shipped, a hub will be asked for it after the evaluation{close}"
+        yield f"metric {task.metric} is not ours: its code, a folder's or a hub's, runs after the evaluation{close}"
         return
     fitting = METRICS_OF[task.kind]
     if task.metric not in fitting:

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from harness.errors import StageError
 from harness.execute import pins
 from harness.plan.emulation import is_timed
 from harness.publish.recorded import Recorded, index
@@ -169,9 +170,11 @@ def _same_numpy(runs: Sequence[Run], environment: str, root: Path) -> bool:
 
 
 def versions_of(root: Path, environment: str, lock: str | None) -> dict[str, str]:
-    """Return package -> version of a stored lock; nothing where it is not stored."""
-    path = store.environment_file(root, environment, str(lock))
-    return pins.versions(path.read_text(), path.name) if path.is_file() else {}
+    """Return package -> version of a stored lock; nothing where it is not stored, or is no lock."""
+    try:
+        return pins.versions(store.environment_file(root, environment, str(lock)))
+    except StageError:
+        return {}
 
 
 def references_of(lines: Sequence[Record], runs: Sequence[Run]) -> Sequence[float] | None:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from harness.plan.config import AXES
 from harness.publish import conditions
+from harness.publish.code_words import revision_words
 from harness.publish.compare import Comparison
 from harness.publish.compare_columns import ROLES, SPEEDUP
 from harness.publish.compare_conditions import protocols
@@ -155,9 +156,7 @@ def _side(run: Run) -> str:
 
 def _code(run: Run) -> str:
     code = run.header["harness"]
-    text = f"harness {code['version']}"
-    text += f" at {code['revision'][:12]}" if code["revision"] else ""
-    return text + (" with uncommitted changes" if code["dirty"] else "")
+    return f"harness {code['version']} at {revision_words(code).removeprefix('revision ')}"
 
 
 def _changed_configs(one: Run, other: Run) -> list[str]:

@@ -229,7 +229,7 @@ def _commit(code: Record) -> dict[str, Any]:
         "id": code["revision"] or "unversioned",
         "time": None,
         "author_time": None,
-        "dirty": bool(code["dirty"]),
+        "dirty": code["dirty"],  # None: not known
         "project": "lowp-harness",
         "branch": "(unknown)",
     }

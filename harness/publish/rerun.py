@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.publish.code_words import is_same, revision_words
 from harness.publish.leaves import leaves
 from harness.results import timings
 from harness.stats import estimate, pairs, repetition
@@ -206,13 +207,12 @@ def _hosts(then: str, now: str, old: Record | None, new: Record) -> str:
 
 
 def _code(then: Record, now: Record) -> str:
-    def name(code: Record) -> str:
-        revision = "an unknown revision" if code["revision"] is None else f"revision {code['revision'][:12]}"
-        return f"{code['version']}, {revision}{' with uncommitted changes' if code['dirty'] else ''}"
-
-    if name(then) == name(now) and not now["dirty"]:
-        return f"The harness is that of then, {name(now)}."
-    return f"The harness was {name(then)}; it is {name(now)}."
+    was, now_is = (f"{code['version']}, {revision_words(code)}" for code in (then, now))
+    if was != now_is:
+        return f"The harness was {was}; it is {now_is}."
+    if is_same(then, now):
+        return f"The harness is that of then, {now_is}."
+    return f"The harness was and is {now_is}; whether its code is that of then is not known."
 
 
 def _timings(records: Sequence[Record], digest: str | None) -> dict[int, Invocation]:

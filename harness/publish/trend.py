@@ -195,7 +195,7 @@ def obstacles(root: Path, before: Point, after: Point, differences: Sequence[Dif
         yield "nothing recorded differs between its sides, so there is nothing to bring back"
     if trend_changes.HARNESS in kinds:
         for point in (before, after):
-            if point.harness["revision"] is None or point.harness["dirty"]:
+            if point.harness["revision"] is None or point.harness["dirty"] is not False:
                 yield f"run {point.run} was made with code of no git revision"
     for name, lock_hash in sorted({*before.locks.items(), *after.locks.items()}):
         path = store.environment_file(root, name, lock_hash)

@@ -88,8 +88,8 @@ def _pin(name: str, old: str | None, new: str | None) -> str:
 def _read(path: Path) -> dict[str, str] | None:
     """Return name -> version of a stored lock, None where there is none that can be read."""
     try:
-        return pins.versions(path.read_text(), path.name)
-    except (OSError, ValueError, StageError):
+        return pins.versions(path)
+    except StageError:
         return None
 
 
@@ -102,7 +102,9 @@ def _harness(before: Point, after: Point) -> Iterator[Difference]:
 def _revision(harness: Mapping[str, Any]) -> str:
     revision = harness["revision"]
     if revision is None:
-        return str(harness["version"])
+        # Of code of no known revision only a digest tells whether it was the same.
+        known = f" (code {harness['digest'][:_REVISION_LENGTH]})" if harness.get("digest") else ""
+        return f"{harness['version']}{known}"
     return revision[:_REVISION_LENGTH] + (" with changed files" if harness["dirty"] else "")
 
 

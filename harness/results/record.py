@@ -30,6 +30,9 @@ MIGRATIONS: dict[int, Callable[[Record], Record]] = {}
 
 SCHEMA_FILE = Path(__file__).with_name("record.schema.json")
 
+#: Of a header.
+_OPTIONAL_OF_HEADER = ("comparison", "rerun_of", "emulator", "limits", "placements", "lock_sha256")
+
 #: A message about a series of ten thousand values must stay one line that a person reads.
 _MESSAGE_LENGTH = 200
 
@@ -53,13 +56,15 @@ def header(
     emulator: str | None = None,
     limits: Mapping[str, Any] | None = None,
     placements: Mapping[str, Sequence[int]] | None = None,
+    lock_sha256: Mapping[str, str] | None = None,
 ) -> Record:
     """Return the first record of a run: what it is going to do, where, and with which code.
 
     `comparison` is there only where the run is one side of one, `rerun_of` only where it repeats a cell of another run,
-    `emulator` only where a cell has an emulated CPU. Older headers have neither `limits` nor `placements`.
+    `emulator` only where a cell has an emulated CPU. Older headers have neither `limits` nor `placements`,
+    nor `lock_sha256`.
     """
-    return _record("header", locals(), optional=("comparison", "rerun_of", "emulator", "limits", "placements"))
+    return _record("header", locals(), _OPTIONAL_OF_HEADER)
 
 
 def dataset(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import uuid
 from collections.abc import Sequence
@@ -21,20 +22,29 @@ def shipped() -> list[str]:
     return sorted(path.parent.name for path in METRICS.glob("*/*.py") if path.stem == path.parent.name)
 
 
+@functools.cache
+def is_shipped(name: str) -> bool:
+    """Say whether a metric is ours; `evaluate` runs the code of any other, from a folder or a hub."""
+    return name in shipped()
+
+
 def score(name: str, predictions: Sequence[Any], references: Sequence[Any], task: TaskConfig) -> dict[str, Any]:
     """Return ``{"name", "value", "greater_is_better"}`` of the metric `name`.
 
     Parameters
     ----------
-    name : a folder of ``harness/tasks/metrics``, or the name of a metric on a hub.
+    name : a folder of ``harness/tasks/metrics``; or, where ``task.trust_remote_code`` says so, another folder, or the
+        name of a metric on a hub.
     predictions, references : shape (rows,); class indices, or numbers for a regression.
     task : its `metric_key` picks one of several values; None takes the one called like the metric, or the only one.
 
     Raises
     ------
-    StageError : ``no_network`` when the metric is not ours and no hub has answered, ``bad_config`` when the metric
-        does not take these values or has no such key, ``nan`` when it is not finite.
+    StageError : ``no_network`` when the metric is not ours and no hub has answered, ``bad_config`` when its code is not
+        trusted, it does not take these values or has no such key, ``nan`` when it is not finite.
     """
+    if not is_shipped(name) and not task.trust_remote_code:
+        raise StageError("bad_config", f"metric {name} brings its own code; task.trust_remote_code=true runs it")
     if name == "accuracy" and task.is_right_or_wrong:
         # Importing `evaluate` takes longer than evaluating: five to ten seconds of each cell's, for a mean.
         values = {"accuracy": share_right(predictions, references)}
@@ -66,7 +76,7 @@ def share_right(predictions: Sequence[Any], references: Sequence[Any]) -> float:
 def _compute(name: str, predictions: Sequence[Any], references: Sequence[Any]) -> dict[str, Any]:
     import evaluate
 
-    place = str(METRICS / name) if name in shipped() else name
+    place = str(METRICS / name) if is_shipped(name) else name
     try:
         # A name of its own and memory: two harnesses must not wait for each other's scratch file.
         metric = evaluate.load(place, experiment_id=uuid.uuid4().hex, keep_in_memory=True)

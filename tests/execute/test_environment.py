@@ -73,7 +73,7 @@ def test_built_once_from_pips_own_configuration_and_removed(tmp_path, monkeypatc
     steps = {
         "uv": ("Prepared 2 packages", "Installed 2 packages"),
         "pip": (
-            "Processing tiny_one-1.0-py3-none-any.whl (from -r tiny.txt (line 2))",
+            f"Processing tiny_one-1.0-py3-none-any.whl (from -r {python.parents[1].name}.txt",
             "Installing collected packages",
         ),
     }
@@ -139,10 +139,27 @@ def test_what_cannot_be_built_says_why_and_is_not_taken_for_built(tmp_path, whee
     assert known.list()[0].state == "not built"
 
 
-def test_a_lock_that_pins_nothing_is_refused_before_anything_is_built(tmp_path):
-    with pytest.raises(StageError, match=r"tiny\.txt: 'tiny_one' is no pin"):
-        _environments(tmp_path, "tiny_one\n").build("tiny", _ignore)
-    assert not _environments(tmp_path, "tiny_one\n").python("tiny").exists()
+def test_a_lock_that_holds_more_than_pins_runs_nothing_with_either_installer(tmp_path, by):
+    own, ran = tmp_path / "own", tmp_path / "ran"
+    own.mkdir()
+    (own / "setup.py").write_text(f"open({str(ran)!r}, 'w').close()\nimport setuptools\nsetuptools.setup(name='own')\n")
+    lines = ("tiny_one", f"# why \\\n-e {own}", f"-e {own}", f"--edit {own}", str(own), f"own @ file://{own}")
+    for line in (*lines, f"-f {own}", "--index-url https://x.invalid"):
+        with pytest.raises(StageError, match=r"^tiny\.txt[:,] ") as error:
+            _environments(tmp_path, f"tiny_two==2.0\n{line}\n").build("tiny", _ignore)
+        assert error.value.kind == "environment"
+    for line in (f"-e {own}", str(own), "tiny_two"):
+        with pytest.raises(StageError, match=r"^tiny\.no_deps: "):
+            _environments(tmp_path, "tiny_two==2.0\n", f"no_deps: ['{line}']\n").build("tiny", _ignore)
+    assert not ran.exists() and not list((tmp_path / "cache").glob("*/*"))
+
+
+def test_what_is_installed_is_what_was_read_and_not_the_file(tmp_path, by):
+    known = _environments(tmp_path, "# tiny_one==1.0\ntiny_two==2.0  # why\n")
+    known.build("tiny", _ignore)
+    installed = known.python("tiny").parents[1].with_suffix(".txt")
+    assert installed.read_text() == "tiny_two==2.0\n"
+    assert str(tmp_path / "conf") not in installed.with_suffix(".log").read_text()
 
 
 def test_a_cache_that_cannot_be_written(tmp_path):

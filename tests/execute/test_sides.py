@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import subprocess
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def test_a_side_that_is_misspelled_is_one_clear_line(text, words):
 
 def test_another_version_takes_the_place_of_its_pin_in_each_lock_that_has_it(plan, known, place):
     side = sides.resolve(sides.parse("with:torch==2.12.1"), plan, known, place)
-    before, after = (one.lock_text("torch").splitlines() for one in (known, side.environments))
+    before, after = (one.lock("torch").lines for one in (known, side.environments))
     changed = set(after) - set(before)
     assert changed == {"torch==2.12.1"}
     assert side.environments.lock_hash("torch") != known.lock_hash("torch")
@@ -84,7 +85,7 @@ def test_another_version_takes_the_place_of_its_pin_in_each_lock_that_has_it(pla
     ],
 )
 def test_what_cannot_be_brought_back_is_named(plan, known, place, text, words):
-    pinned = next(line for line in known.lock_text("torch").splitlines() if line.startswith("torch=="))
+    pinned = next(line for line in known.lock("torch").lines if line.startswith("torch=="))
     with pytest.raises(UserError, match=words):
         sides.resolve(sides.parse(text.replace("VERSION", pinned.partition("==")[2])), plan, known, place)
 
@@ -109,7 +110,7 @@ def stored_run(known: Environments, place: Place, **changed) -> tuple[str, Envir
 def test_a_stored_run_brings_back_its_locks_and_configs_and_takes_todays_protocol(plan, known, place):
     run, then = stored_run(known, place)
     side = sides.resolve(sides.parse(run), plan, known, place)
-    assert side.environments.lock_text("torch") == then.lock_text("torch") != known.lock_text("torch")
+    assert side.environments.lock("torch") == then.lock("torch") != known.lock("torch")
     assert [one.key for one in side.plan.cells] == [one.key for one in plan.cells]
     assert {one.task.max_length for one in side.plan.cells} == {64} != {one.task.max_length for one in plan.cells}
     assert {one.protocol for one in side.plan.cells} == {one.protocol for one in plan.cells}
@@ -121,12 +122,32 @@ def test_a_stored_run_brings_back_its_locks_and_configs_and_takes_todays_protoco
 def test_a_lock_that_is_not_the_one_its_hash_names_is_refused(plan, known, place):
     run, then = stored_run(known, place)
     path = place.results / "environments" / f"torch-{then.lock_hash('torch')}.txt"
-    path.write_text("torch==2.2.0\n")
-    with pytest.raises(UserError, match="cannot be brought back"):
-        sides.resolve(sides.parse(run), plan, known, place)
+    pinned = path.read_text()
+    for edited, words in (
+        ("torch==2.2.0\n", "it was edited, or python"),
+        # The pins of then, and so the hash of the environment, but not the file of then.
+        (f"# all is well\n{pinned}", "was edited; the record names SHA-256"),
+        (f"{pinned}# why \\\n-e /nowhere\n", "may end elsewhere for another program"),
+        (f"{pinned}--index-url https://x.invalid\n", "'--index-url https://x.invalid' is no pin"),
+    ):
+        path.write_text(edited)
+        with pytest.raises(UserError, match=f"cannot be brought back: .*{words}"):
+            sides.resolve(sides.parse(run), plan, known, place)
     path.unlink()
     with pytest.raises(UserError, match="is not there"):
         sides.resolve(sides.parse(run), plan, known, place)
+
+
+def test_an_edited_lock_among_the_results_is_told_and_other_comments_are_not(plan, known, place):
+    header = make_header(plan, known, place, code.own())
+    path = place.results / "environments" / f"torch-{known.lock_hash('torch')}.txt"
+    assert header["lock_sha256"] == {"torch": hashlib.sha256(path.read_bytes()).hexdigest()}
+    path.write_text(f"# of another run\n{path.read_text()}")
+    again = make_header(plan, known, place, code.own())
+    assert again["lock_sha256"] == {"torch": hashlib.sha256(path.read_bytes()).hexdigest()} != header["lock_sha256"]
+    path.write_text("torch==0.1\n")
+    with pytest.raises(StageError, match="it was edited; remove it, and the lock of torch is stored again"):
+        make_header(plan, known, place, code.own())
 
 
 def test_a_run_of_other_cells_is_refused(plan, known, place):

@@ -140,6 +140,24 @@ folder = copied("bin")
 torch.save(half.state_dict(), folder / "pytorch_model.bin")
 found["bin"] = outcome("bin", ["a", "b"])
 
+# Checkpoints that name a kernel of a hub as their attention; transformers would fetch it and run it.
+for name in ("_attn_implementation", "attn_implementation", "_attn_implementation_internal", "_experts_implementation"):
+    for kind, source, fine_tuned in (("half", "half", True), ("encoder", "encoder", False)):
+        path = copied(f"{name} of {kind}", source) / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {name: "someone/kernel"}))
+        found[f"{name} of {kind}"] = outcome(f"{name} of {kind}", ["a", "b"], fine_tuned=fine_tuned)
+# And one that names weights which lie elsewhere, by its config or by its index.
+path = copied("elsewhere") / "config.json"
+path.write_text(json.dumps(json.loads(path.read_text()) | {"transformers_weights": "../half/no.safetensors"}))
+found["elsewhere"] = outcome("elsewhere", ["a", "b"])
+folder = copied("elsewhere by index")
+names = list(load_file(folder / "model.safetensors"))
+(folder / "model.safetensors").unlink()
+index = {"metadata": {}, "weight_map": dict.fromkeys(names, "../half/model.safetensors")}
+(folder / "model.safetensors.index.json").write_text(json.dumps(index))
+found["elsewhere by index"] = outcome("elsewhere by index", ["a", "b"])
+found["encoder, two classes"] = outcome("encoder", ["a", "b"], fine_tuned=False)
+
 # A checkpoint that brings its own classes, whose import leaves a mark.
 folder = copied("own code")
 values = json.loads((folder / "config.json").read_text())
@@ -257,6 +275,7 @@ def test_a_new_head_is_drawn_from_the_seed(loaded):
         ("absent", "missing_file", "no such model folder"),
         ("pickled", "damaged", "pickled"),
         ("own code", "bad_config", "model.trust_remote_code=true"),
+        ("elsewhere by index", "damaged", "'../half/model.safetensors', which is no file of its folder"),
         ("hub", "no_network", "someone/some-encoder at main"),
         ("no tokenizer", "missing_file", "encoder"),
     ],
@@ -278,6 +297,20 @@ def test_a_checkpoints_own_code_runs_only_where_the_config_says_so(loaded):
     assert loaded["own code ran"] is False
     assert loaded["own code ran, trusted"] is True
     assert loaded["own code, trusted"]["logits"] == loaded["half"]["logits"]
+
+
+@pytest.mark.backend("torch")
+@pytest.mark.parametrize(
+    "name", ["_attn_implementation", "attn_implementation", "_attn_implementation_internal", "_experts_implementation"]
+)
+def test_the_attention_is_ours_whatever_kernel_a_checkpoint_names(loaded, name):
+    assert loaded[f"{name} of half"] == loaded["half"]
+    assert loaded[f"{name} of encoder"] == loaded["encoder, two classes"]
+
+
+@pytest.mark.backend("torch")
+def test_the_weights_are_those_of_the_folder_whatever_its_config_names(loaded):
+    assert loaded["elsewhere"] == loaded["half"]
 
 
 def test_an_unknown_architecture_is_named_with_the_nearest():

@@ -127,7 +127,7 @@ def test_an_option_may_stand_on_others_that_stand_on_others(tmp_path):
         ("lock: ../torch.txt", "environment.lock=../torch.txt: want the name of a file beside the YAML"),
         ("lock: x.txt\npython: ../../bin/python", "want a version such as 3.11"),
         ("lock: x.txt\nimports: ['os; import sys']", "want the name of a module"),
-        ("lock: x.txt\nvariables: {'A=B': c}", "no variable can be named A=B"),
+        ("lock: x.txt\nvariables: {'A=B': c}", "'A=B' is no variable"),
         ("lock: y.txt", "lock y.txt does not lie beside its YAML"),
     ],
 )

@@ -139,9 +139,11 @@ def test_texts_that_fit_give_no_warning(own, capsys):
 
 
 def test_a_metric_that_a_hub_would_be_asked_for_is_a_warning(own, capsys):
-    status, text = told(capsys, plan(own, "task.labels=[tech,business,sport]", "task.metric=acuracy"))
+    status, text = told(
+        capsys, plan(own, "task.labels=[tech,business,sport]", "task.metric=acuracy", "task.trust_remote_code=true")
+    )
     assert status == 0
-    assert "warning: metric acuracy is not shipped" in text and "did you mean 'accuracy'" in text
+    assert "warning: metric acuracy is not ours: its code" in text and "did you mean 'accuracy'" in text
 
 
 def test_a_backend_that_cannot_read_the_architecture_is_left_out_with_its_reason(own, capsys):

@@ -89,9 +89,12 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     counts = tmp_path_factory.mktemp("metrics") / "counts"
     counts.mkdir()
     (counts / "counts.py").write_text(_TWO_VALUES)
+    marked = counts.with_name("marked")
+    marked.mkdir()
+    (marked / "marked.py").write_text(f"open({str(marked / 'ran')!r}, 'w').close()\n{_TWO_VALUES}")
 
     def case(name: str | Path, predictions: list[Any], references: list[Any], **fields: Any) -> list[Any]:
-        task = dataclasses.asdict(TaskConfig(name="words", **fields))
+        task = dataclasses.asdict(TaskConfig(name="words", **{"trust_remote_code": True, **fields}))
         return [str(name), predictions, references, task]
 
     cases = {
@@ -109,8 +112,15 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "rows that do not fit": case("accuracy", [0, 1], [0]),
         "a hub's": case("bleurt", [0, 1], [0, 1]),
         "misspelt": case("acuracy", [0, 1], [0, 1]),
+        "a key, not trusted": case(marked, [0, 1], [0, 0], trust_remote_code=False),
+        "a hub's, not trusted": case("bleurt", [0, 1], [0, 1], trust_remote_code=False),
     }
-    return run_in(environment_python("torch"), _SCORE, cases, dataclasses.asdict(TaskConfig(name="words")))
+    found = run_in(environment_python("torch"), _SCORE, cases, dataclasses.asdict(TaskConfig(name="words")))
+    return {**found, "ran": (marked / "ran").exists()}
+
+
+def test_the_code_of_a_metric_that_is_not_trusted_does_not_run(scored):
+    assert scored["ran"] is False
 
 
 def test_the_shipped_metrics_are_these():
@@ -170,6 +180,8 @@ def test_a_metric_of_several_values_gives_the_one_asked_for(scored):
         ("rows that do not fit", "bad_config", "accuracy"),
         ("a hub's", "no_network", "bleurt"),
         ("misspelt", "no_network", "did you mean 'accuracy'?"),
+        ("a key, not trusted", "bad_config", "brings its own code; task.trust_remote_code=true runs it"),
+        ("a hub's, not trusted", "bad_config", "task.trust_remote_code=true"),
     ],
 )
 def test_what_cannot_be_scored_has_a_named_failure(scored, case, kind, says):
