@@ -135,6 +135,10 @@ class Backend(ABC):
 def backend_class(name: str) -> type[Backend]:
     """Return the class of the backend `name` without importing its framework; ``bad_config`` when there is none."""
     if importlib.util.find_spec(f"harness.backends.{name}") is None:
-        there = [path.stem for path in Path(__file__).parent.glob("*.py") if "class Backend(" in path.read_text()]
+        there = [
+            path.stem
+            for path in Path(__file__).parent.glob("*.py")
+            if "class Backend(" in path.read_text(encoding="utf-8")
+        ]
         raise StageError("bad_config", f"backend {name}: no harness/backends/{name}.py{nearest(name, there)}")
     return importlib.import_module(f"harness.backends.{name}").Backend
