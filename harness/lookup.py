@@ -17,7 +17,7 @@ def module(folder: str, name: str, *, function: str, field: str) -> ModuleType:
     StageError : ``bad_config``, naming `field` and the nearest valid name.
     """
     files = (Path(__file__).parent / folder).glob("*.py")
-    there = [path.stem for path in files if f"\ndef {function}(" in path.read_text()]
+    there = [path.stem for path in files if f"\ndef {function}(" in path.read_text(encoding="utf-8")]
     if name not in there:
         raise StageError("bad_config", f"{field}: no '{name}'{nearest(name, there)}")
     return importlib.import_module(f"harness.{folder}.{name}")

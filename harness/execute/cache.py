@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shutil
 from pathlib import Path
 
-from harness.errors import UserError
+from harness.errors import StageError, UserError
 
 VARIABLE = "HARNESS_CACHE"
 
@@ -15,6 +17,8 @@ NEEDED_BYTES = 4 * 2**30
 
 #: The folders in it that a run writes to. One of them may be a link to another place, or another's.
 _FOLDERS = ("environments", "artefacts", "sources", "logs", "hub")
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def cache_folder() -> Path:
@@ -58,6 +62,17 @@ def usable_cache() -> Path:
     return cache
 
 
+def cache_error(error: OSError, cache: Path, what: str) -> StageError | UserError:
+    """Return what an error is that came while `what` was written to the cache.
+
+    A disk that is full is the failure of a cell, since another may have room; a cache that cannot be written any more
+    ends the run, which goes on where it stopped once it can.
+    """
+    if error.errno in _FULL or _is_full(cache):
+        return StageError("disk_full", f"{what}: {error}")
+    return _unwritable(cache, error)
+
+
 def _unwritable(cache: Path, error: OSError) -> UserError:
     where = error.filename or cache
     return UserError(
@@ -75,3 +90,9 @@ def _try(folder: Path) -> None:
     finally:
         os.close(descriptor)
         probe.unlink(missing_ok=True)
+
+
+def _is_full(cache: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage(cache).free < 2**20
+    return False

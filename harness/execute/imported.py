@@ -35,7 +35,7 @@ def closure(roots: Sequence[Path], without: Sequence[str] = (), package: Path = 
 
 @functools.cache
 def _imports(path: Path, package: Path) -> tuple[Path, ...]:
-    return tuple(_of_package(ast.parse(path.read_text(), str(path)), package))
+    return tuple(_of_package(ast.parse(path.read_text(encoding="utf-8"), str(path)), package))
 
 
 def _of_package(tree: ast.AST, package: Path) -> Iterator[Path]:

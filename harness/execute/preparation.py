@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import Any
 
 from harness.errors import StageError
 from harness.execute.artefacts import Artefact, Artefacts
+from harness.execute.cache import cache_error
 from harness.execute.child import ChildError, Children
 from harness.execute.sources import Sources
 from harness.execute.stages import StageKeys, cutter, maker
 from harness.plan.cell import Cell
+from harness.tasks.files import existing
 
 #: Called with a trial's values when it has ended.
 OnTrial = Callable[[dict[str, Any]], None]
@@ -181,13 +182,24 @@ class Preparation:
             self._failed[name] = error
             raise
         except OSError as error:
-            raise StageError("disk_full" if _is_full(self.artefacts.root) else "error", f"{stage}: {error}") from error
+            raise cache_error(error, self.artefacts.root.parent, stage) from error
 
 
 def tree_digest(path: Path) -> str:
-    """Return a SHA-256 over the names and bytes of a file, or of all files below a folder."""
-    if not path.exists():
-        raise StageError("missing_file", f"{path}: no such file or folder")
+    """Return a SHA-256 over the names and bytes of a file, or of all files below a folder.
+
+    Raises
+    ------
+    StageError : ``missing_file``, also where one of them may not be read.
+    """
+    path = existing(str(path), "")
+    try:
+        return _tree_digest(path)
+    except OSError as error:
+        raise StageError("missing_file", f"{error.filename or path}: {error.strerror}") from error
+
+
+def _tree_digest(path: Path) -> str:
     total = hashlib.sha256()
     files = [path] if path.is_file() else sorted(item for item in path.rglob("*") if item.is_file())
     for file in files:
@@ -199,7 +211,3 @@ def tree_digest(path: Path) -> str:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-def _is_full(folder: Path) -> bool:
-    return shutil.disk_usage(folder).free < 2**20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import re
 import shutil
@@ -12,12 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.errors import StageError, UserError, nearest
+from harness.errors import StageError, UserError
 from harness.execute import tool
 from harness.execute.artefacts import Artefacts
+from harness.execute.cache import cache_error
 from harness.execute.unpack import unpack
 from harness.plan.cell import Cell
 from harness.plan.config import SourceConfig
+from harness.tasks.files import existing
 
 
 @dataclass
@@ -36,9 +37,10 @@ class Sources:
         Raises
         ------
         StageError : ``missing_file``, ``damaged`` (hash or archive), ``no_network``, ``no_package``, ``disk_full``.
+        UserError : the cache cannot be written for another reason.
         """
         if source.path is not None:
-            return _local(source.path, where)
+            return existing(source.path, f"{where}: ")
 
         def make(out: Path) -> dict[str, Any]:
             on_progress(f"fetching {source.package}")
@@ -52,8 +54,7 @@ class Sources:
         try:
             return self._store.ensure("package", key, make).path / "content" / source.inside
         except OSError as error:
-            kind = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "error"
-            raise StageError(kind, f"{where}: {error}") from error
+            raise cache_error(error, self.cache, where) from error
 
 
 def require_any(cells: Iterable[Cell]) -> None:
@@ -66,20 +67,12 @@ def require_any(cells: Iterable[Cell]) -> None:
         try:
             for axis, option in (("model", cell.model), ("task", cell.task)):
                 if option.source.path is not None:
-                    _local(option.source.path, f"{axis}.source.path of {option.name}")
+                    existing(option.source.path, f"{axis}.source.path of {option.name}: ")
             return
         except StageError as error:
             problem = problem or error
     if problem is not None:
         raise UserError(problem.message) from problem
-
-
-def _local(named: str, where: str) -> Path:
-    path = Path(named).expanduser().absolute()
-    if not path.exists():
-        beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise StageError("missing_file", f"{where}: {path}: no such file or folder{nearest(path.name, beside)}")
-    return path
 
 
 def _download(source: SourceConfig, folder: Path, where: str) -> Path:

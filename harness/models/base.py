@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import lookup
 from harness.errors import StageError
+from harness.execute.outofmemory import said
 from harness.models import limits
 from harness.models.checkpoint import TOKENIZER_FILES
 
@@ -102,7 +103,7 @@ def own_config(where: str, keywords: Mapping[str, Any], **fields: Any) -> Pretra
 
 @contextlib.contextmanager
 def named_errors(folder: Path | None, model: ModelConfig) -> Iterator[None]:
-    """Give the errors of transformers, which are all OSError or ValueError, the kind that a failure record has."""
+    """Give what transformers raises for a checkpoint that cannot be loaded the kind that a failure record has."""
     where = str(folder) if folder is not None else f"{model.source.hub_id} at {model.source.revision}"
     try:
         yield
@@ -115,15 +116,21 @@ def named_errors(folder: Path | None, model: ModelConfig) -> Iterator[None]:
             raise StageError("damaged" if unreadable else "missing_file", message) from error
         offline = "connect" in str(error) or "offline" in str(error)
         raise StageError("no_network" if offline else "no_package", message) from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise StageError("damaged", f"{where}: a file of it cannot be read: {_line(error)}") from error
     except ValueError as error:
         if "trust_remote_code" not in str(error):
             raise StageError("bad_config", f"{where}: {_line(error)}") from error
         message = f"{where}: the model brings its own code; model.trust_remote_code=true runs it"
         raise StageError("bad_config", message) from error
+    except (StageError, ImportError, MemoryError):
+        raise
     except Exception as error:
-        if type(error).__name__ != "SafetensorError":
+        # A config, tokenizer or weights that say what they cannot mean fail anywhere in transformers and below it.
+        if said(str(error)):
             raise
-        raise StageError("damaged", f"{where}: {_line(error)}") from error
+        name = "" if type(error).__name__ == "SafetensorError" else f"cannot be loaded: {type(error).__name__}: "
+        raise StageError("damaged", f"{where}: {name}{_line(error)}") from error
 
 
 def config_values(folder: Path | None, model: ModelConfig) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +22,64 @@ _BEHIND_PADDING = (
 #: Of ``model_type``: these have relative positions only, whatever number their config holds.
 _RELATIVE = ("t5", "mt5", "umt5", "xlnet")
 
+#: A head with more outputs than any that there is.
+_MOST_LABELS = 1_000_000
+
 
 def read_config(folder: Path) -> dict[str, Any]:
     """Return what ``config.json`` of a checkpoint's folder holds.
 
     Raises
     ------
-    StageError : ``missing_file`` or ``damaged``.
+    StageError : ``missing_file``, also for a file that may not be read; ``damaged``, also for a field that the harness
+        reads and that holds what no framework writes there.
     """
     path = folder / "config.json"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise StageError("missing_file", f"{folder}: has no config.json, so it is no model's folder") from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise StageError("missing_file", f"{path}: {error.strerror}") from error
+    except ValueError as error:
         raise StageError("damaged", f"{path}: cannot be read as JSON: {error}") from error
+    except RecursionError as error:
+        raise StageError("damaged", f"{path}: cannot be read as JSON: nested too deeply") from error
     if not isinstance(values, dict):
         raise StageError("damaged", f"{path}: want an object, found {type(values).__name__}")
+    for name, (fits, want) in _FIELDS.items():
+        value = values.get(name)
+        if value is not None and not fits(value):
+            raise StageError("damaged", f"{path}: {name} is {_short(value)}, want {want}")
     return values
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _are_outputs(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(re.fullmatch("[0-9]{1,9}", key) for key in value)
+
+
+_WHOLE: tuple[Callable[[Any], bool], str] = (_is_whole, "a whole number")
+
+#: Field -> whether a value can stand there, and what can, for those that the harness reads itself.
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "model_type": (lambda value: isinstance(value, str), "a name"),
+    "architectures": (lambda value: isinstance(value, list), "a list of names"),
+    "id2label": (_are_outputs, "an object of numbers and names"),
+    "num_labels": (lambda value: _is_whole(value) and 0 < value <= _MOST_LABELS, f"1 to {_MOST_LABELS}"),
+    "pad_token_id": _WHOLE,
+    "eos_token_id": (lambda value: _is_whole(value) or isinstance(value, list), "a whole number or a list of them"),
+    **dict.fromkeys(_POSITIONS, _WHOLE),
+    **dict.fromkeys(("vocab_size", "type_vocab_size"), _WHOLE),
+}
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def positions(config: Mapping[str, Any]) -> int | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from harness.backends.base import backend_class
 from harness.errors import StageError, UserError, nearest
@@ -20,7 +19,7 @@ from harness.models.checkpoint import Checkpoint, read_checkpoint, require_loada
 from harness.plan.cell import Cell
 from harness.plan.config import ModelConfig, TaskConfig
 from harness.tasks import checks
-from harness.tasks.files import beside
+from harness.tasks.files import existing
 from harness.tasks.plain_rows import read_table
 from harness.tasks.score import shipped
 from harness.words import counted
@@ -119,9 +118,7 @@ def _data(task: TaskConfig, label: str, examined: _Examined) -> checks.Examined 
     """Return the checked rows of the user's own table, once for all models; None for data of another kind."""
     if task.source.path is None:
         return None
-    path = Path(task.source.path).expanduser().absolute()
-    if not path.exists():
-        raise StageError("missing_file", f"{path}: no such file or folder{beside(path)}")
+    path = existing(task.source.path, "")
     if task.reader != "table":
         return None
     if label not in examined:
@@ -139,10 +136,7 @@ def _checkpoint(model: ModelConfig) -> Checkpoint | None:
     path = model.source.path
     if path is None or is_built(model.architecture) or modality(model.architecture) == "prose":
         return None
-    folder = Path(path).expanduser().absolute()
-    if not folder.exists():
-        raise StageError("missing_file", f"{folder}: no such model folder{beside(folder)}")
-    return read_checkpoint(folder)
+    return read_checkpoint(existing(path, ""))
 
 
 def _rows(data: checks.Examined, task: TaskConfig) -> Iterator[str]:
@@ -225,6 +219,9 @@ def _cut(data: checks.Examined, checkpoint: Checkpoint | None, task: TaskConfig)
 
 
 def _metric(task: TaskConfig) -> Iterator[str]:
+    if not task.metric.strip():
+        fitting = " or ".join(METRICS_OF[task.kind])
+        raise StageError("bad_config", f"task.metric is empty; want {fitting}, or a hub's")
     if task.metric not in shipped():
         close = nearest(task.metric, shipped())
         yield f"metric {task.metric} is not ours: its code, a folder's or a hub's, runs after the evaluation{close}"

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,11 +53,26 @@ class Examined:
 
 
 def require_columns(there: Sequence[str], task: TaskConfig, where: str) -> None:
-    """Raise ``bad_data``, with the nearest name, unless the columns that `task` names are `there`."""
+    """Raise unless the columns that `task` names are `there`, each once and each for one purpose.
+
+    Raises
+    ------
+    StageError : ``bad_data``, with the nearest name; ``bad_config`` where two fields name one column.
+    """
+    named: dict[str, str] = {}
     for name in ("text", "text_pair", "label"):
         column = getattr(task, name)
-        if column is not None and column not in there:
+        if column is None:
+            continue
+        if column in named:
+            message = f"task.{named[column]} and task.{name} both name the column '{column}'; want two columns"
+            raise StageError("bad_config", message)
+        named[column] = name
+        if column not in there:
             message = f"{where}: no column '{column}' (task.{name}){nearest(column, there)}"
+            raise StageError("bad_data", message)
+        if there.count(column) > 1:
+            message = f"{where}: {there.count(column)} columns are called '{column}' (task.{name}); want one"
             raise StageError("bad_data", message)
 
 
@@ -226,7 +242,7 @@ def _numbers(rows: Dataset, task: TaskConfig) -> list[float]:
 def _number(value: Any) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan
 
 
@@ -291,7 +307,8 @@ def _by_index(splits: list[list[str]], labels: tuple[str, ...]) -> list[list[str
     return [[places[name] for name in names] for names in splits]
 
 
-def _natural(label: str) -> tuple[bool, int, str]:
+def _natural(label: str) -> tuple[bool, Decimal, str]:
     """Sort key: numbers by value, before names by letter."""
     number = re.fullmatch("-?[0-9]+", label) is not None
-    return (not number, int(label) if number else 0, label)
+    # However many digits it has, which int refuses from some thousands on.
+    return (not number, Decimal(label) if number else Decimal(0), label)

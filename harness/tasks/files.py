@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from pathlib import Path
 
 from harness.errors import StageError, nearest
@@ -20,15 +21,24 @@ def split_files(source: Path, name: str, suffixes: tuple[str, ...]) -> list[Path
     ------
     StageError : ``missing_file``, with the nearest name that is there.
     """
+    try:
+        return _split_files(source, name, suffixes)
+    except OSError as error:  # a name that is too long, or a folder that may not be read
+        raise StageError("missing_file", f"{source}: split '{name}': {error.strerror}") from error
+
+
+def _split_files(source: Path, name: str, suffixes: tuple[str, ...]) -> list[Path]:
     if not source.exists():
         raise StageError("missing_file", f"{source}: no such file or folder{beside(source)}")
     folder = source if source.is_dir() else source.parent
     if (folder / name).is_file():
         return [folder / name]
-    patterns = [pattern + suffix for suffix in suffixes for pattern in (name, f"{name}-*")]
+    # What is no relative path would be no pattern either.
+    stem = "" if Path(name).is_absolute() else glob.escape(name)
+    patterns = [pattern + suffix for suffix in suffixes for pattern in (stem, f"{stem}-*") if stem]
     for place in (folder, folder / "data"):
         for pattern in patterns if place.is_dir() else ():
-            found = sorted(place.glob(pattern))
+            found = sorted(path for path in place.glob(pattern) if path.is_file())
             if found and source.is_dir():
                 return found
     if source.is_file() and name == "train":
@@ -39,4 +49,25 @@ def split_files(source: Path, name: str, suffixes: tuple[str, ...]) -> list[Path
 
 def beside(path: Path) -> str:
     """Return the nearest name beside a path that is not there, as a message ends with it."""
-    return nearest(path.name, [item.name for item in path.parent.iterdir()]) if path.parent.is_dir() else ""
+    try:
+        return nearest(path.name, [item.name for item in path.parent.iterdir()])
+    except OSError:
+        return ""
+
+
+def existing(named: str, where: str) -> Path:
+    """Return the absolute path of what a config names, which is there and can be looked at; `where` names the field.
+
+    Raises
+    ------
+    StageError : ``missing_file``, with the nearest name beside it.
+    """
+    try:
+        path = Path(named).expanduser().absolute()
+        path.stat()
+    except FileNotFoundError as error:
+        raise StageError("missing_file", f"{where}{path}: no such file or folder{beside(path)}") from error
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL in it, no such user's home
+        because = error.strerror if isinstance(error, OSError) else str(error)
+        raise StageError("missing_file", f"{where}{named}: {because}") from error
+    return path

@@ -53,7 +53,11 @@ def score(name: str, predictions: Sequence[Any], references: Sequence[Any], task
     key = task.metric_key or (name if name in values or len(values) != 1 else next(iter(values)))
     if key not in values:
         raise StageError("bad_config", f"metric {name} has no value '{key}' (task.metric_key){nearest(key, values)}")
-    value = float(values[key])
+    try:
+        value = float(values[key])
+    except (TypeError, ValueError) as error:
+        found = type(values[key]).__name__
+        raise StageError("bad_config", f"metric {name}: {key} is no number but {found} (task.metric_key)") from error
     if not math.isfinite(value):
         raise StageError("nan", f"metric {name}: {key} is {value}; are all predictions or references the same?")
     full_name = name if key == name else f"{name}.{key}"
@@ -74,6 +78,8 @@ def share_right(predictions: Sequence[Any], references: Sequence[Any]) -> float:
 
 
 def _compute(name: str, predictions: Sequence[Any], references: Sequence[Any]) -> dict[str, Any]:
+    if not name.strip():
+        raise StageError("bad_config", f"task.metric is empty; want one of {', '.join(shipped())}, or a hub's")
     import evaluate
 
     place = str(METRICS / name) if is_shipped(name) else name
@@ -85,6 +91,8 @@ def _compute(name: str, predictions: Sequence[Any], references: Sequence[Any]) -
         raise StageError("no_network", f"metric {name} is not shipped and no hub gave it{close}") from error
     try:
         return metric.compute(predictions=list(predictions), references=list(references))
-    except (TypeError, ValueError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever its own code raises for values that it does not take
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise StageError("bad_config", f"metric {name} does not take this task's values: {first_line}") from error

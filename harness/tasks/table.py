@@ -63,7 +63,8 @@ def file_table(source: Path, name: str, task: TaskConfig) -> pyarrow.Table:
         raise StageError("bad_data", f"{paths[0].name}: {_line(error)}") from error
     except OSError as error:
         if error.errno is not None:  # the operating system's own, such as a file that may not be read
-            raise
+            where = error.filename or paths[0]
+            raise StageError("missing_file", f"{where}: {error.strerror or _line(error)}") from error
         raise StageError("bad_data", f"{paths[0].name}: {_line(error)}") from error
 
 

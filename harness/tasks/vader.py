@@ -26,6 +26,9 @@ MEMBER = "movieReviewSnippets_GroundTruth.txt"
 
 _GZIP = b"\x1f\x8b"
 
+#: A rating has this size at most.
+_LARGEST = 4
+
 
 def read(source: Path | None, task: TaskConfig) -> dict[str, Dataset]:
     """Return the splits with the columns text and label.
@@ -46,7 +49,7 @@ def read(source: Path | None, task: TaskConfig) -> dict[str, Dataset]:
     if source is None:
         raise StageError("bad_config", "task.reader vader reads a package or path, not a hub id")
     regression = task.kind == "regression"
-    smallest = 0.0 if regression else float(task.options.get("min_rating", 0.5))
+    smallest = 0.0 if regression else _min_rating(task)
     rows: dict[str, float] = {}
     for number, line in enumerate(io.StringIO(_text(source)), start=1):
         fields = line.rstrip("\r\n").split("\t")
@@ -61,6 +64,14 @@ def read(source: Path | None, task: TaskConfig) -> dict[str, Dataset]:
             rows.setdefault(text.strip(), value)
     labels = list(rows.values()) if regression else ["positive" if value > 0 else "negative" for value in rows.values()]
     return split_rows(Dataset.from_dict({"text": list(rows), "label": labels}), None, task.split)
+
+
+def _min_rating(task: TaskConfig) -> float:
+    asked = task.options.get("min_rating", 0.5)
+    if isinstance(asked, bool) or not isinstance(asked, (int, float)) or not 0 <= asked <= _LARGEST:
+        message = f"task.options.min_rating={asked}: want a number from 0 to {_LARGEST}"
+        raise StageError("bad_config", message)
+    return float(asked)
 
 
 def _text(source: Path) -> str:

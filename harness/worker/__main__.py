@@ -37,6 +37,9 @@ STAGES = (
 #: Less than this is a full disk: what a framework's own writer then says need not name the reason.
 _FULL_BYTES = 2**20
 
+#: What is named is not there, or cannot be read as what it is named as.
+_UNREADABLE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -133,6 +136,8 @@ def _named(error: BaseException, out: str | None) -> tuple[str, str]:
         return "import_error", text
     if _disk_full(error, out):
         return "disk_full", text
+    if isinstance(error, _UNREADABLE):
+        return "missing_file", f"{error.filename}: {error.strerror}" if error.filename else text
     if isinstance(error, FloatingPointError):
         return "nan", text
     if isinstance(error, ValueError) and "Out of range float values" in str(error):

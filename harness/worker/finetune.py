@@ -16,6 +16,7 @@ import numpy as np
 
 from harness.errors import StageError
 from harness.models.base import architecture, load_tokenizer, modality
+from harness.tasks.splits import seeded
 from harness.worker.rows import Rows, load_rows
 from harness.worker.seeding import seed_torch
 from harness.worker.tokenise import facts
@@ -63,6 +64,7 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
         # A decoder's head refuses batches until it is told which tokens are padding.
         network.config.pad_token_id = known["pad_id"]
     rows = load_rows(tokenised / "train.npz")
+    _require_size(network, rows)
     start, losses = time.monotonic(), []
     if not cell.model.fine_tuned:
         losses = train(network, rows, task.fine_tune, report)
@@ -76,6 +78,19 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
         "per_row": _work(network, rows),
     }
     return {"steps": len(losses), "seconds": seconds, "losses": means, **told}
+
+
+def _require_size(network: PreTrainedModel, rows: Rows) -> None:
+    """Raise ``bad_config`` where a model for images is built for others than there are."""
+    images = rows.batch([0]).get("pixel_values")
+    asked = getattr(network.config, "image_size", None)
+    if images is None or asked is None:
+        return
+    wanted = (network.config.num_channels, *(asked if isinstance(asked, (list, tuple)) else (asked, asked)))
+    if tuple(images.shape[1:]) != wanted:
+        there, built = (" x ".join(map(str, shape)) for shape in (images.shape[1:], wanted))
+        message = f"model.options: built for images of {built} (num_channels, image_size), the task's have {there}"
+        raise StageError("bad_config", message)
 
 
 def _work(network: PreTrainedModel, rows: Rows) -> dict[str, int] | None:
@@ -143,7 +158,7 @@ def batches(lengths: np.ndarray, batch_size: int, steps: int, seed: int) -> Iter
     Each pass over the rows is a new permutation; within it every row is seen once. NumPy has promised never to change
     the legacy generator's stream.
     """
-    generator = np.random.RandomState(seed)
+    generator = seeded(seed, "task.fine_tune.seed")
     while True:
         order = generator.permutation(len(lengths))
         bucket = BUCKET_BATCHES * batch_size

@@ -49,7 +49,8 @@ def run(spec: dict[str, Any], cell: Cell, report: Report) -> dict[str, Any]:
 
     Raises
     ------
-    StageError : whatever reading raises; ``bad_config`` where no token can fill up a batch.
+    StageError : whatever reading raises; ``bad_config`` where no token can fill up a batch, or rows are cut too
+        short; ``damaged`` where the tokenizer does not fit the model.
     """
     from datasets import DatasetDict, disable_progress_bars
 
@@ -133,6 +134,7 @@ def _tokenise(
             "the tokenizer has no pad token, and config.json neither pad_token_id nor eos_token_id to take instead"
         )
         raise StageError("bad_config", f"{message}; want pad_token in tokenizer_config.json")
+    _require_room(tokenizer, max_length, splits)
     done, total, truncation = 0, sum(len(rows) for rows in splits.values()), {}
     for name, rows in splits.items():
         encoded, lengths = [], []
@@ -143,10 +145,33 @@ def _tokenise(
             lengths += whole
             done += len(whole)
             report.progress("tokenise", done, total, name)
+        _require_known(encoded, pad_id, config)
         lost = [length - max_length for length in lengths if length > max_length]
         truncation[name] = {"texts": len(lost), "tokens": sum(lengths), "tokens_lost": sum(lost)}
         _rows(encoded, _labels(rows, task.kind), pad_id).save(out / f"{name}.npz")
     return {"max_length": max_length, "positions": there, "pad_id": pad_id, "truncation": truncation}
+
+
+def _require_room(tokenizer: PreTrainedTokenizerBase, max_length: int, splits: dict[str, Dataset]) -> None:
+    """Raise ``bad_config`` where a row is cut so short that nothing of its text is left."""
+    of_pairs = any("text_pair" in rows.column_names for rows in splits.values())
+    marks = tokenizer.num_special_tokens_to_add(pair=of_pairs)
+    if max_length <= marks:
+        message = f"a row is cut at {max_length} tokens (task.max_length, or what tokenizer and model allow)"
+        raise StageError("bad_config", f"{message}, and {marks} mark its ends; want more")
+
+
+def _require_known(encoded: list[list[list]], pad_id: int, config: Mapping[str, Any]) -> None:
+    """Raise ``damaged`` where a row has tokens or segments that the model has no weights of."""
+    for field, place in (("vocab_size", 0), ("type_vocab_size", 1)):
+        there = config.get(field)
+        highest = max((max(row) for part in encoded for row in part[place] if row), default=0)
+        highest = max(highest, pad_id) if place == 0 else highest
+        # A model without segments says 0.
+        if isinstance(there, int) and 0 < there <= highest:
+            what = ("token", "segment")[place]
+            message = f"the tokenizer gives {what} {highest}, the model knows {there} ({field} in config.json)"
+            raise StageError("damaged", f"{message}; they are not of one checkpoint")
 
 
 def _encode(
@@ -168,7 +193,13 @@ def _tokens(
     tokenizer: PreTrainedTokenizerBase, texts: list[tuple[str, ...]], **truncation: Any
 ) -> tuple[list[list[int]], list[list[int]]]:
     columns = [list(column) for column in zip(*texts, strict=True)]
-    encoded = tokenizer(*columns, return_attention_mask=False, verbose=False, **truncation)
+    try:
+        encoded = tokenizer(*columns, return_attention_mask=False, verbose=False, **truncation)
+    except MemoryError:
+        raise
+    except Exception as error:  # of the library in Rust, which knows no other
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise StageError("damaged", f"the tokenizer cannot cut a text: {line}") from error
     ids = encoded["input_ids"]
     # RoBERTa and DistilBERT have no segments: zeros, which their models ignore.
     types = encoded.get("token_type_ids") or [[0] * len(row) for row in ids]

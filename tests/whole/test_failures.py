@@ -69,6 +69,7 @@ axes:
     - custom: {{source.path: {data}, {_WORDS.replace("train: train", "train: empty")}, label: empty}}
     - custom: {{source.path: {data}, {_WORDS.replace("evaluation: test", "evaluation: other")}, label: unknown_label}}
     - custom: {{source.path: {data}, {_WORDS}, text: txt, label: no_column}}
+    - custom: {{source.path: {data}, {_WORDS}, text: label, label: same_column}}
     - custom: {{source.path: {data}, {_WORDS.replace("train: train", "train: trian")}, label: no_file}}
     - custom: {{source.path: {data / "nowhere"}, {_WORDS}, label: no_folder}}
 {_AXES}"""
@@ -82,6 +83,7 @@ axes:
         "empty": ("bad_data", "empty.csv"),
         "unknown_label": ("bad_labels", "perhaps"),
         "no_column": ("bad_data", "did you mean 'text'"),
+        "same_column": ("bad_config", "task.text and task.label both name the column 'label'"),
         "no_file": ("missing_file", "did you mean 'train.csv'"),
         "no_folder": ("missing_file", "nowhere"),
     }
