@@ -43,8 +43,9 @@ def load(
         raise StageError("bad_config", f"model.fine_tuned=false: language model {model.name} is not trained here")
     where, keywords = origin(folder, model)
     with _named_errors(folder, model):
+        config = base.own_config(where, keywords)
         network, loaded = network_class().from_pretrained(
-            where, dtype=torch.float32, output_loading_info=True, **keywords
+            where, config=config, dtype=torch.float32, output_loading_info=True, **keywords
         )
     absent = [*loaded["missing_keys"], *loaded["mismatched_keys"]]
     if absent:

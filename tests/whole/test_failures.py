@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.execute.cache import cache_folder
 from harness.results import store
-from tests.backend_env import environment_python, run_in
+from tests.backend_env import REPOSITORY, environment_python, run_in
 from tests.whole.tiny import harness
 
 _AXES = """
@@ -51,6 +52,12 @@ def _failures(project: Path, suite: str) -> tuple[dict[str, dict], list[dict]]:
     }, lines
 
 
+def _require_no_place(lines: list[dict], project: Path, cache: Path) -> None:
+    texts = [line[name] for line in lines if line["type"] == "failure" for name in ("message", "log_tail")]
+    places = (project, cache, cache_folder(), REPOSITORY, Path.home())
+    assert not [text for text in texts for place in places if f"{place}/" in text]
+
+
 @pytest.mark.backend("torch")
 def test_bad_data_fails_its_own_cells_only(project, cache):
     data = project / "data"
@@ -91,6 +98,9 @@ axes:
     for name, (_, words) in wanted.items():
         assert words in failures[name]["message"] and "\n" not in failures[name]["message"]
     assert [line["cell"].split("/")[1] for line in lines if line["type"] == "invocation"] == ["words"]
+    # What a person reads now names the place; what others read later does not.
+    assert str(data / "nowhere") in finished.stderr and "<project>/data/nowhere" in failures["no_folder"]["message"]
+    _require_no_place(lines, project, cache)
 
 
 @pytest.mark.backend("torch")
@@ -126,3 +136,5 @@ axes:
     assert "problem: model custom has 2 (LABEL_0, LABEL_1), the task 2 (no, yes)" in finished.stderr
     assert "3" in failures["three"]["message"] and "yes" in failures["three"]["message"]
     assert [line["cell"].split("/")[0] for line in lines if line["type"] == "invocation"] == ["tiny"]
+    assert any("Traceback" in line["log_tail"] for line in failures.values()), "no log could name a place"
+    _require_no_place(lines, project, cache)
