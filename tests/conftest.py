@@ -41,7 +41,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Refuse a family that there is not, and note which behaviour each test will assert here."""
+    """Refuse a family that there is not, and note which behaviour each test will assert here.
+
+    Tests that need hours are run only where ``-m`` speaks of them.
+    """
+    if "hours" not in config.option.markexpr:
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("hours")])
+        items[:] = [item for item in items if not item.get_closest_marker("hours")]
     for item in items:
         for mark in item.iter_markers("needs"):
             for family in mark.args:
