@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.errors import StageError
-from harness.tasks.splits import seeded
 
 if TYPE_CHECKING:
     from harness.plan.config import CalibrationConfig
@@ -51,7 +50,7 @@ def choose(lengths: np.ndarray, config: CalibrationConfig) -> Calibration:
         )
         raise StageError("bad_config", message)
     # The legacy generator's stream is the same in every version of NumPy, so in every environment.
-    chosen = seeded(config.seed, "approach.calibration.seed").permutation(len(lengths))[: config.samples]
+    chosen = np.random.RandomState(config.seed).permutation(len(lengths))[: config.samples]
     chosen = chosen[np.argsort(-lengths[chosen], kind="stable")]
     batches = (chosen[start : start + config.batch_size] for start in range(0, len(chosen), config.batch_size))
     return Calibration(tuple(batches))

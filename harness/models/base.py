@@ -154,7 +154,7 @@ def load_tokenizer(folder: Path | None, model: ModelConfig) -> PreTrainedTokeniz
 
     Raises
     ------
-    StageError : ``missing_file``, and as :func:`named_errors`.
+    StageError : ``missing_file``, ``damaged``, and as :func:`named_errors`.
     """
     from transformers import AutoTokenizer
 
@@ -162,8 +162,25 @@ def load_tokenizer(folder: Path | None, model: ModelConfig) -> PreTrainedTokeniz
     if folder is not None and not any(path for pattern in TOKENIZER_FILES for path in folder.glob(pattern)):
         # transformers would ask for packages that could make one of a file it does not have either.
         raise StageError("missing_file", f"{folder}: has no tokenizer, such as tokenizer.json or vocab.txt")
+    if folder is not None:
+        _require_readable(folder / "tokenizer.json")
     with named_errors(folder, model):
         return AutoTokenizer.from_pretrained(where, **keywords)
+
+
+def _require_readable(path: Path) -> None:
+    """Raise ``damaged`` where a file is there that the fast tokenizers cannot read.
+
+    transformers would take vocab.txt instead where there is one, which may cut texts in another way.
+    """
+    from tokenizers import Tokenizer
+
+    if not path.is_file():
+        return
+    try:
+        Tokenizer.from_file(str(path))
+    except Exception as error:  # of the library in Rust, which knows no other
+        raise StageError("damaged", f"{path}: is no tokenizer: {_line(error)}") from error
 
 
 def _line(error: Exception) -> str:

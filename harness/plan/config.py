@@ -124,7 +124,8 @@ class TaskConfig:
     text_pair: str | None = None
     label: str = "label"
     labels: tuple[str, ...] | None = listed(2, None)  # fixed label order; None: sorted labels of the training split
-    metric: str = "accuracy"  # a module of harness/tasks/metrics; or a folder's or a hub's, which brings its own code
+    # A module of harness/tasks/metrics; or a folder's or a hub's, which brings its own code.
+    metric: str = matching(r"\s*\S.*", "the name of a metric", "accuracy")
     trust_remote_code: bool = False  # True: the code of such a metric is run
     metric_key: str | None = None  # which of the metric's values; None: the module's own name
     greater_is_better: bool = True

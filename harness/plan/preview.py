@@ -219,9 +219,6 @@ def _cut(data: checks.Examined, checkpoint: Checkpoint | None, task: TaskConfig)
 
 
 def _metric(task: TaskConfig) -> Iterator[str]:
-    if not task.metric.strip():
-        fitting = " or ".join(METRICS_OF[task.kind])
-        raise StageError("bad_config", f"task.metric is empty; want {fitting}, or a hub's")
     if task.metric not in shipped():
         close = nearest(task.metric, shipped())
         yield f"metric {task.metric} is not ours: its code, a folder's or a hub's, runs after the evaluation{close}"

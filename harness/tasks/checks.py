@@ -53,7 +53,7 @@ class Examined:
 
 
 def require_columns(there: Sequence[str], task: TaskConfig, where: str) -> None:
-    """Raise unless the columns that `task` names are `there`, each once and each for one purpose.
+    """Raise unless the columns that `task` names are `there`, each for one purpose.
 
     Raises
     ------
@@ -70,9 +70,6 @@ def require_columns(there: Sequence[str], task: TaskConfig, where: str) -> None:
         named[column] = name
         if column not in there:
             message = f"{where}: no column '{column}' (task.{name}){nearest(column, there)}"
-            raise StageError("bad_data", message)
-        if there.count(column) > 1:
-            message = f"{where}: {there.count(column)} columns are called '{column}' (task.{name}); want one"
             raise StageError("bad_data", message)
 
 

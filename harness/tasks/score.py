@@ -78,8 +78,6 @@ def share_right(predictions: Sequence[Any], references: Sequence[Any]) -> float:
 
 
 def _compute(name: str, predictions: Sequence[Any], references: Sequence[Any]) -> dict[str, Any]:
-    if not name.strip():
-        raise StageError("bad_config", f"task.metric is empty; want one of {', '.join(shipped())}, or a hub's")
     import evaluate
 
     place = str(METRICS / name) if is_shipped(name) else name

@@ -38,31 +38,18 @@ def split_indices(train: int, evaluation: int | None, split: SplitConfig) -> tup
 
     Raises
     ------
-    StageError : ``bad_config`` when nothing says which rows to evaluate on, or the seed is none; ``bad_data`` when too
-        few rows are there.
+    StageError : ``bad_config`` when nothing says which rows to evaluate on, ``bad_data`` when too few rows are there.
     """
     if evaluation is None:
         if split.held_out < 1:
             raise StageError("bad_config", "task.split: set `evaluation` to a split or file, or `held_out` above 0")
         if split.held_out >= train:
             raise StageError("bad_data", f"task.split.held_out={split.held_out} leaves no training row of {train}")
-        order = seeded(split.seed, "task.split.seed").permutation(train)
+        order = np.random.RandomState(split.seed).permutation(train)
         of_train, of_evaluation = order[split.held_out :], order[: split.held_out]
     else:
-        of_train, of_evaluation = np.arange(train), seeded(split.seed, "task.split.seed").permutation(evaluation)
+        of_train, of_evaluation = np.arange(train), np.random.RandomState(split.seed).permutation(evaluation)
     if split.limit_train is not None and split.limit_train < len(of_train):
-        sample = seeded(split.seed, "task.split.seed").permutation(len(of_train))[: split.limit_train]
+        sample = np.random.RandomState(split.seed).permutation(len(of_train))[: split.limit_train]
         of_train = of_train[np.sort(sample)]
     return of_train, of_evaluation[: split.limit_evaluation]
-
-
-def seeded(seed: int, field: str) -> np.random.RandomState:
-    """Return NumPy's legacy generator with a seed.
-
-    Raises
-    ------
-    StageError : ``bad_config``, naming the field, for what it does not take.
-    """
-    if not 0 <= seed < 2**32:
-        raise StageError("bad_config", f"{field}={seed}: want a whole number from 0 to {2**32 - 1}")
-    return np.random.RandomState(seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,7 @@ def file_table(source: Path, name: str, task: TaskConfig) -> pyarrow.Table:
 
     paths = split_files(source, name, SUFFIXES)
     try:
-        tables = [with_origins(_arrow(path, task), path) for path in paths]
+        tables = [with_origins(_named_once(_arrow(path, task), path, task), path) for path in paths]
         return pyarrow.concat_tables(tables, promote_options="default")
     except (pyarrow.ArrowException, UnicodeDecodeError) as error:
         raise StageError("bad_data", f"{paths[0].name}: {_line(error)}") from error
@@ -95,6 +96,24 @@ def _arrow(path: Path, task: TaskConfig) -> pyarrow.Table:
         ),
         convert_options=pyarrow.csv.ConvertOptions(column_types=types),
     )
+
+
+def _named_once(table: pyarrow.Table, path: Path, task: TaskConfig) -> pyarrow.Table:
+    """Return the table without columns of one name, which can be of no meaning to `task`; pyarrow joins none such.
+
+    Raises
+    ------
+    StageError : ``bad_data`` for one that `task` names.
+    """
+    names = Counter(table.column_names)
+    for field in ("text", "text_pair", "label"):
+        column = getattr(task, field)
+        if names[column] > 1:
+            message = f"{path.name}: {names[column]} columns are called '{column}' (task.{field}); want one"
+            raise StageError("bad_data", message)
+    if len(names) == len(table.column_names):
+        return table
+    return table.select([place for place, name in enumerate(table.column_names) if names[name] == 1])
 
 
 def with_origins(table: pyarrow.Table, path: Path) -> pyarrow.Table:

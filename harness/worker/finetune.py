@@ -16,7 +16,6 @@ import numpy as np
 
 from harness.errors import StageError
 from harness.models.base import architecture, load_tokenizer, modality
-from harness.tasks.splits import seeded
 from harness.worker.rows import Rows, load_rows
 from harness.worker.seeding import seed_torch
 from harness.worker.tokenise import facts
@@ -158,7 +157,7 @@ def batches(lengths: np.ndarray, batch_size: int, steps: int, seed: int) -> Iter
     Each pass over the rows is a new permutation; within it every row is seen once. NumPy has promised never to change
     the legacy generator's stream.
     """
-    generator = seeded(seed, "task.fine_tune.seed")
+    generator = np.random.RandomState(seed)
     while True:
         order = generator.permutation(len(lengths))
         bucket = BUCKET_BATCHES * batch_size

@@ -44,13 +44,13 @@ def test_a_tokenizer_config_that_is_no_object_is_passed_over(own, capsys):  # no
     [
         (["task.label=sentence"], "task.text and task.label both name the column 'sentence'; want two columns"),
         (["task.text_pair=sentence"], "task.text and task.text_pair both name the column 'sentence'"),
-        (["task.split.seed=-1"], "task.split.seed=-1: want a whole number from 0 to 4294967295"),
-        (["task.metric=''"], "task.metric is empty; want accuracy or f1_macro"),
+        (["task.split.seed=-1"], "task.split.seed=-1: want at least 0"),
+        (["task.metric=''"], "task.metric=: want the name of a metric"),
         (["task.split.train=/nowhere/rows"], "no file for the split '/nowhere/rows'"),
         ([f"task.split.train={'x' * 300}"], "File name too long"),
         (["task.split.train='a**b'"], "no file for the split 'a**b'"),
         ([f"task.source.path=/tmp/{'x' * 300}"], "File name too long"),
-        (["task.source.path='~nobodyofthatname/rows.csv'"], "~nobodyofthatname"),
+        (["task.source.path='~nobodyofthatname/rows.csv'"], "this host has no home folder of that name"),
     ],
 )
 def test_fields_that_cannot_be_meant_are_a_problem(own, capsys, overrides, words):  # noqa: F811

@@ -64,7 +64,7 @@ def test_every_shipped_source_and_metric_is_taken(axis):
         check_domains(options(catalogue(), axis, name, {})[0].config, axis)
 
 
-@pytest.mark.parametrize("metric", ["/tmp/folder", "./folder", "someone/metric", "glue", "acuracy", "", "../accuracy"])
+@pytest.mark.parametrize("metric", ["/tmp/folder", "./folder", "someone/metric", "glue", "acuracy", "../accuracy"])
 def test_a_metric_that_brings_its_code_is_asked_for(metric):
     with pytest.raises(UserError, match=r"task\.metric=.*brings its own code, which task\.trust_remote_code=true runs"):
         check_domains(_task(metric=metric), "task")

@@ -8,14 +8,7 @@ from harness.errors import StageError
 from harness.plan.config import TaskConfig
 from harness.tasks import score as scores
 
-TASK = TaskConfig(name="sentiment")
-
-
-@pytest.mark.parametrize("name", ["", " "])
-def test_a_metric_without_a_name_is_refused(name: str) -> None:
-    with pytest.raises(StageError, match=r"^task\.metric is empty; want one of accuracy") as found:
-        scores.score(name, [0], [0], TASK)
-    assert found.value.kind == "bad_config"
+TASK = TaskConfig(name="sentiment", trust_remote_code=True)
 
 
 @pytest.mark.parametrize("value", [[0.5, 0.5], None, "much"])

@@ -70,7 +70,7 @@ def test_a_run_goes_on_after_a_full_disk_and_after_any_signal_while_cells_are_ti
     status, said = place.finish("--new", file_bytes=full)
     run = place.runs()[-1]
     assert status == 2 and "free some space" in said and "Traceback" not in said, said
-    assert {line["type"] for line in require_whole(run)} == {"header", "dataset", "prepared", "accuracy"}
+    assert {line["type"] for line in require_whole(run)} == {"header", "dataset", "prepared", "accuracy", "peak"}
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         parent = place.start()
         there = wait_for_children(parent, CELLS)

@@ -104,8 +104,6 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     "same_column": (_case(label="text"), "bad_config", "task.text and task.label both name the column 'text'"),
     "same_pair": (_case(text_pair="label"), "bad_config", "task.text_pair and task.label both name the column 'label'"),
     "no_room": (_case(max_length=2), "bad_config", "a row is cut at 2 tokens"),
-    "split_seed": (_case(split={**_TASK["split"], "seed": -1}), "bad_config", "task.split.seed=-1"),
-    "tune_seed": (_case(fine_tune={**_TASK["fine_tune"], "seed": -1}), "bad_config", "task.fine_tune.seed=-1"),
     "absolute_split": (_case(split={**_TASK["split"], "train": "/nowhere/x"}), "missing_file", "'/nowhere/x'"),
 }
 
