@@ -30,9 +30,9 @@ def run(arguments: argparse.Namespace) -> int:
     shipped = catalogue(arguments.project)
     if arguments.json and arguments.action != "list":
         raise UserError(f"env {arguments.action}: --json is of 'harness env list' alone")
-    known = environments(shipped, usable_cache() if arguments.action == "build" else cache_folder())
     for name in arguments.names:
         shipped.require("environment", name)
+    known = environments(shipped, usable_cache() if arguments.action == "build" else cache_folder())
     if arguments.action == "list":
         states = known.list()
         if arguments.json:
