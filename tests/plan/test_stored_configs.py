@@ -39,7 +39,7 @@ def test_a_stored_config_is_held_against_its_schema():
             {"name": "eager", "environment": "torch", "variables": {"LD_PRELOAD": "x"}},
             "no config may set it",
         ),
-        ("backend", {"name": "../eager", "environment": "torch"}, "in harness/backends"),
+        ("backend", {"name": "../eager", "environment": "torch"}, "want letters, digits"),
         ("host", {"name": "h", "cores": [-1]}, r"host\.cores=-1: want at least 0"),
     ],
 )
