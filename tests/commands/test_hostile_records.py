@@ -170,7 +170,7 @@ def test_one_empty_config_does_not_stop_a_trend(tmp_path: Path, capsys) -> None:
     header["options"][0]["config"] = {}
     write(tmp_path, [header, *rest], OTHER)
     assert main(["trend", "--no-pictures", "--results", str(tmp_path)]) == 0
-    text = " ".join(capsys.readouterr().out.split())
+    text = " ".join(capsys.readouterr().err.split())
     assert f"{OTHER}.jsonl, line 1: damaged: record header: options[0].config: no field name" in text
 
 

@@ -134,7 +134,7 @@ def test_a_damaged_line_in_the_middle_is_named(path: Path, bad: bytes) -> None:
 def test_a_newer_record_is_one_clear_line(path: Path) -> None:
     with path.open("ab") as stream:
         stream.write(json.dumps(sample_records.end() | {"schema": record.SCHEMA + 1, "novel": 1}).encode() + b"\n")
-    with pytest.raises(UserError, match=r"line 9: written by a newer harness \(schema 2.*update the harness"):
+    with pytest.raises(UserError, match=r"line 10: written by a newer harness \(schema 2.*update the harness"):
         store.read_run(path)
 
 
@@ -143,7 +143,7 @@ def test_older_records_are_migrated_and_gone_on_with(path: Path, monkeypatch: py
     old["tail"] = old.pop("log_tail")
     with path.open("ab") as stream:
         stream.write(json.dumps(old).encode() + b"\n")
-    with pytest.raises(UserError, match="line 9: damaged: schema is 0, want 1"):
+    with pytest.raises(UserError, match="line 10: damaged: schema is 0, want 1"):
         store.read_run(path)
 
     def rename(line: record.Record) -> record.Record:
@@ -163,7 +163,7 @@ def test_an_old_record_that_lacks_a_field_is_damage(path: Path, monkeypatch: pyt
     monkeypatch.setattr(record, "MIGRATIONS", {0: lambda line: line | {"schema": 1, "seconds": line["gone"]}})
     with path.open("ab") as stream:
         stream.write(json.dumps(sample_records.end() | {"schema": 0}).encode() + b"\n")
-    with pytest.raises(UserError, match="line 9: damaged"):
+    with pytest.raises(UserError, match="line 10: damaged"):
         store.read_run(path)
 
 
