@@ -102,7 +102,9 @@ def lines(content: bytes, where: str) -> list[str]:
             continue
         found.append(" ".join((begun + bare).split()))
         begun = ""
-    return [line for line in [*found, begun.strip()] if line]
+    if begun:
+        raise StageError("environment", f"{where}: ends within a line, at a backslash; want NAME==VERSION or a comment")
+    return [line for line in found if line]
 
 
 def pins(entries: Iterable[str], where: str) -> list[Pin]:

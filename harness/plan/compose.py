@@ -141,6 +141,12 @@ def _typed(
         if missing:
             raise UserError(f"{group}={name}: field {missing[0]} is missing")
         plain = OmegaConf.to_container(config, resolve=True)
+        if plain != OmegaConf.to_container(config):
+            # What stands in the place of an interpolation was not held against its field yet.
+            filled_in = _open(OmegaConf.structured(schema))
+            for path, value in _leaves(plain).items():
+                _set(filled_in, path, value, group)
+            plain = OmegaConf.to_container(filled_in, resolve=True)
     except (OmegaConfBaseException, RecursionError) as error:
         where = getattr(error, "full_key", None)
         raise UserError(f"{group}{f'.{where}' if where else f'={name}'}: {_line(error)}") from error

@@ -81,6 +81,8 @@ def test_a_line_that_is_no_pin_is_refused(line):
         b"\xff\xfea\0=\0=\x001\0",
         b"a==1\\\n-e /tmp/x\n",
         b"-e \\\n/tmp/x",
+        b"a==1\\",
+        b"\\",
         b"a==1\nA==1\n",
     ],
 )

@@ -117,6 +117,7 @@ def test_a_bound_itself_is_taken(path: str, domain: Domain) -> None:
         (["task.text=${.nope}"], "task.text: "),
         (["task.text=${.text}"], "task."),
         (["task.source=null"], "task.source: "),
+        (["approach.options=${oc.select:a}"], "approach.options: "),
         (["backend=../backend/eager"], "no such option"),
         (["backend=" + "x" * 5000], "no such option"),
         (["model=/etc/hostname"], "no such option"),
