@@ -39,7 +39,8 @@ def _message(stdout: str, stderr: str) -> Iterator[str]:
         if "problem" not in stdout:
             yield "message: a refusal without one"
         return
-    if "\nharness: " in stderr:
+    # Lines on what is passed over may stand before it.
+    if len(re.findall("^harness: ", stderr, re.MULTILINE)) > 1:
         yield "message: more than one"
     message = stderr[place:].strip()
     if message.count("\n") >= MESSAGE_LINES:
