@@ -11,9 +11,6 @@ from harness.publish.compare_records import Cell, Run
 from harness.publish.leaves import leaves
 from harness.results import cells
 
-#: How the reason begins of a verdict that two sides' conditions do not allow.
-INCOMPARABLE = "not comparable"
-
 #: Column of :data:`harness.publish.conditions.COLUMNS` that changes what is timed, wherever -> its words.
 _ANYWHERE = {"wait_policy": "wait policy", "huge_pages": "huge pages"}
 
@@ -40,7 +37,7 @@ def obstacle(cell: Cell, runs: Sequence[Run], role: str, mode: str) -> str:
             for found, run, digest in zip((one, other), runs, cell.digests, strict=True)
         )
     differing = [f"{name} {value} in A and {other[name]} in B" for name, value in one.items() if value != other[name]]
-    return f"{INCOMPARABLE}: {', '.join(differing)}" if differing else ""
+    return f"not comparable: {', '.join(differing)}" if differing else ""
 
 
 def protocols(compared: Sequence[Cell], runs: Sequence[Run]) -> Iterator[str]:

@@ -40,8 +40,8 @@ def columns(
     invocations: Sequence[Record],
     per_second: float | None,
     host: Record,
-    int8_share: float | None = None,
-    peaks: Mapping[tuple[int, ...], Record] | None = None,
+    int8_share: float | None,
+    peaks: Mapping[tuple[int, ...], Record],
 ) -> dict[str, Any]:
     """Return what a cell's records give of :data:`COLUMNS` and :data:`OPTIONAL_COLUMNS`, medians over invocations.
 
@@ -70,7 +70,7 @@ def columns(
     energy_uj = _median(_per_row(one, "energy_uj") for one in throughput)
     row["energy_mj"] = None if energy_uj is None else energy_uj / 1e3
     row["memory_share"] = _median(_memory_share(one) for one in invocations)
-    row["int8_peak_share"] = _peak_share(prepared, invocations[-1], throughput, per_second, int8_share, peaks or {})
+    row["int8_peak_share"] = _peak_share(prepared, invocations[-1], throughput, per_second, int8_share, peaks)
     price = host.get("price_per_hour")
     row["cost_per_million"] = price / 3600 * 1e6 / per_second if price is not None and per_second else None
     return {name: value for name, value in row.items() if value is not None}

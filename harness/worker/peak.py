@@ -68,12 +68,20 @@ def product(size: int) -> Callable[[], torch.Tensor]:
     """Return a function that multiplies two 8-bit matrices of `size` x `size`, with the engine that is set."""
     import torch
 
-    generator = torch.Generator().manual_seed(0)
-    # Codes of 7 bits: torch reports where 8-bit products would saturate without VNNI, and the time is the same.
-    left = torch.quantize_per_tensor(torch.rand((size, size), generator=generator), 1 / 127, 0, torch.quint8)
-    right = torch.quantize_per_tensor(torch.rand((size, size), generator=generator) - 0.5, 1 / 127, 0, torch.qint8)
+    left, right = matrices(size)
     packed = torch.ops.quantized.linear_prepack(right, None)
     return lambda: torch.ops.quantized.linear(left, packed, size / 127, 128)
+
+
+def matrices(size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return two fixed quantized matrices of `size` x `size`, the activations unsigned and the weights signed."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    # Codes of 7 bits, whose sums do not saturate without VNNI either.
+    left = torch.quantize_per_tensor(torch.rand((size, size), generator=generator), 1 / 127, 0, torch.quint8)
+    right = torch.quantize_per_tensor(torch.rand((size, size), generator=generator) - 0.5, 1 / 127, 0, torch.qint8)
+    return left, right
 
 
 def fastest_seconds(work: Callable[[], object]) -> float:

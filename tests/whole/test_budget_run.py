@@ -9,6 +9,8 @@ from collections import Counter
 
 import pandas as pd
 
+from harness.publish.disturbances import counted
+from harness.publish.recorded import index
 from harness.results import store
 from tests.whole.tiny import command, harness, variables
 
@@ -69,7 +71,9 @@ def test_further_blocks_are_paired_and_end_with_the_budget_also_after_a_kill(pro
     assert sum(spent[: -len(cells)]) < BUDGET_SECONDS <= sum(spent)
 
     table = pd.read_csv(project / "results" / "tables" / f"{path.stem}.csv").set_index("approach")
-    assert table.loc["ptq_dynamic", "speedup_pairs"] == BLOCKS + len(blocks)
+    # A busy machine may disturb blocks of one cell or the other, whose pairs then do not count.
+    counting = [set(of_cell) for of_cell in counted(index(lines)).invocations.values()]
+    assert table.loc["ptq_dynamic", "speedup_pairs"] == len(set.intersection(*counting))
     assert "speed inconclusive" in table.loc["ptq_dynamic", "reason"]
     # A baseline has no speed-up. A busy machine may leave it unsteady or disturbed, which are other reasons.
     assert "speed inconclusive" not in str(table.loc["fp32", "reason"])

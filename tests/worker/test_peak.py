@@ -8,7 +8,7 @@ from harness.worker import peak
 from tests.backend_env import environment_python, run_in
 
 _SCRIPT = """
-import io, itertools, torch
+import io, torch
 from harness.worker import peak
 from harness.worker.channel import Report
 
@@ -16,9 +16,7 @@ found = {"engines": list(torch.backends.quantized.supported_engines), "off": {}}
 for engine in set(peak.ENGINES) & set(torch.backends.quantized.supported_engines):
     torch.backends.quantized.engine = engine
     size = 96
-    generator = torch.Generator().manual_seed(0)
-    left = torch.quantize_per_tensor(torch.rand((size, size), generator=generator), 1 / 127, 0, torch.quint8)
-    right = torch.quantize_per_tensor(torch.rand((size, size), generator=generator) - 0.5, 1 / 127, 0, torch.qint8)
+    left, right = peak.matrices(size)
     made = peak.product(size)()
     # In whole numbers: codes times codes, then rounded to the codes of the result.
     sums = left.int_repr().long() @ right.int_repr().long().T
@@ -28,7 +26,6 @@ for engine in set(peak.ENGINES) & set(torch.backends.quantized.supported_engines
 # A clock of the test's own: the second engine is four times as fast as the others.
 peak.SIZES, peak.SECONDS = (64,), 0.0
 speeds = {"fbgemm": 4e-3, "onednn": 1e-3, "x86": 4e-3}
-now = itertools.count()
 peak.fastest_seconds = lambda work: (work(), speeds[torch.backends.quantized.engine])[1]
 spec = {"seed": 0, "threads": 2, "cores": [1, 0]}
 found["told"] = peak.run(spec, None, Report(io.StringIO()))
