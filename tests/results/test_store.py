@@ -17,6 +17,9 @@ from hypothesis import strategies as st
 from harness.errors import UserError
 from harness.results import record, store
 
+#: The number, from 1, of a line that is appended to the run of `path`.
+APPENDED = len(sample_records.all_types())
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -134,7 +137,7 @@ def test_a_damaged_line_in_the_middle_is_named(path: Path, bad: bytes) -> None:
 def test_a_newer_record_is_one_clear_line(path: Path) -> None:
     with path.open("ab") as stream:
         stream.write(json.dumps(sample_records.end() | {"schema": record.SCHEMA + 1, "novel": 1}).encode() + b"\n")
-    with pytest.raises(UserError, match=r"line 10: written by a newer harness \(schema 2.*update the harness"):
+    with pytest.raises(UserError, match=rf"line {APPENDED}: written by a newer harness \(schema 2.*update the harness"):
         store.read_run(path)
 
 
@@ -143,7 +146,7 @@ def test_older_records_are_migrated_and_gone_on_with(path: Path, monkeypatch: py
     old["tail"] = old.pop("log_tail")
     with path.open("ab") as stream:
         stream.write(json.dumps(old).encode() + b"\n")
-    with pytest.raises(UserError, match="line 10: damaged: schema is 0, want 1"):
+    with pytest.raises(UserError, match=f"line {APPENDED}: damaged: schema is 0, want 1"):
         store.read_run(path)
 
     def rename(line: record.Record) -> record.Record:
@@ -154,8 +157,8 @@ def test_older_records_are_migrated_and_gone_on_with(path: Path, monkeypatch: py
     with store.RunWriter.resume(path) as writer:
         writer.append(sample_records.end())
     lines = store.read_run(path)
-    assert [line["schema"] for line in lines] == [1] * 10
-    assert lines[8]["log_tail"] == sample_records.failure()["log_tail"]
+    assert [line["schema"] for line in lines] == [1] * (APPENDED + 1)
+    assert lines[APPENDED - 1]["log_tail"] == sample_records.failure()["log_tail"]
     assert b'"tail"' in path.read_bytes()  # nothing is edited in place
 
 
@@ -163,7 +166,7 @@ def test_an_old_record_that_lacks_a_field_is_damage(path: Path, monkeypatch: pyt
     monkeypatch.setattr(record, "MIGRATIONS", {0: lambda line: line | {"schema": 1, "seconds": line["gone"]}})
     with path.open("ab") as stream:
         stream.write(json.dumps(sample_records.end() | {"schema": 0}).encode() + b"\n")
-    with pytest.raises(UserError, match="line 10: damaged"):
+    with pytest.raises(UserError, match=f"line {APPENDED}: damaged"):
         store.read_run(path)
 
 
