@@ -73,7 +73,7 @@ def table() -> Table:
         table(),
         Padding(HOSTILE, 1),
     ],
-    ids=str,
+    ids=["str", "Text", "assembled", "appended", "added", "lines", "padded_text", "table", "padded_str"],
 )
 def test_no_way_through_the_console_lets_a_control_character_pass(thing: object) -> None:
     text = printed(thing, soft_wrap=True)

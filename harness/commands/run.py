@@ -22,6 +22,9 @@ from harness.publish.rows import rows as rows_of
 from harness.results import store
 from harness.terminal import Console
 
+#: So many of a task's and a model's cells fit a line that is looked at in passing.
+MOST_SHOWN = 8
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's own options."""
@@ -66,8 +69,13 @@ def _status(plan: Plan, rows, counts: Counts, console: Console) -> int:
 
 
 def _so_far(path: Path, block: int) -> str:
-    """Return one line on what the records already show."""
+    """Return one line on what the records already show, the fastest of each task first.
+
+    What the records call a block is one ring of cells; a large comparison group has several in each of its repetitions.
+    """
     rows = rows_of(store.read_run(path))
     rows = rows[rows["speedup"].notna() & (rows["approach"] != "fp32")]
-    shown = [f"{row.task} {row.approach} {row.speedup:.2f}x" for row in rows.itertuples()]
-    return f"  after block {block + 1}: " + (", ".join(shown) or "nothing to compare yet")
+    rows = rows.sort_values(["task", "speedup"], ascending=[True, False])
+    shown = [f"{row.task} {row.approach}/{row.backend} {row.speedup:.2f}x" for row in rows.itertuples()]
+    more = [f"and {len(shown) - MOST_SHOWN} more"] if len(shown) > MOST_SHOWN else []
+    return f"  after ring {block + 1}: " + (", ".join([*shown[:MOST_SHOWN], *more]) or "nothing to compare yet")

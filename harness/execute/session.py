@@ -151,7 +151,7 @@ class Session:
             measured = []
             for ring in in_block:
                 for slot in ring:
-                    self._step(f"block {slot.block + 1} {slot.cell.key}")
+                    self._step(f"ring {slot.block + 1} {slot.cell.key}")
                 measured.append(self._rings.measure(ring))
             for slot in itertools.chain.from_iterable(in_block):
                 self._measure_scenarios(slot.cell, slot.repetition)

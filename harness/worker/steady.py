@@ -39,7 +39,7 @@ _LONGER = 1.25
 ENOUGH, PATIENCE = 64, 25
 
 #: The same of a series that no cell is ranked by: large batches would take most of a run's time.
-SHORT_PATIENCE = 4
+SHORT_PATIENCE = 2
 
 #: The shortest window that has a median worth the name; a warm-up is never shorter than two of them.
 SHORTEST_WINDOW = 3
