@@ -21,6 +21,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from harness.errors import shortened
+from harness.faults import LONGEST_MESSAGE
 from harness.printable import plain
 from harness.publish import trials
 from harness.terminal import Console, Text
@@ -61,7 +63,7 @@ class PlainView:
             self._now_and_then(f"environment {environment}", f"    environment {environment}: {note}")
 
     def note(self, line: str) -> None:
-        self._console.print(Text(line), soft_wrap=True)
+        self._console.print(_line(line), soft_wrap=True)
 
     def trial(self, cell: str, trial: Mapping[str, Any]) -> None:
         self.note(f"  {cell}: {trials.summary(trial)}")
@@ -136,7 +138,7 @@ class LiveView:
         self._live.refresh()
 
     def note(self, line: str) -> None:
-        self._console.print(Text(line))
+        self._console.print(_line(line))
         self._live.refresh()
 
     def trial(self, cell: str, trial: Mapping[str, Any]) -> None:
@@ -156,6 +158,11 @@ class LiveView:
 
     def _shown(self, cell: str, told: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
         return [Text(f"trials of {cell}"), *trials.shown(trials.so_far(cell, told), self._console.width)]
+
+
+def _line(text: str) -> Text:
+    """Return what is said in passing; of a failure's long message the record holds the whole."""
+    return Text(shortened(plain(text), LONGEST_MESSAGE))
 
 
 def _shown(text: str) -> str:

@@ -47,6 +47,13 @@ def test_elsewhere_a_trial_is_one_line():
     assert "trial 4: failed (out of memory)" in second
 
 
+def test_a_failure_of_ten_thousand_characters_is_one_line_with_its_beginning_and_end():
+    console = Console(file=io.StringIO(), width=160)
+    view_for(console).note(f"  tiny/ptq: failed(error): {'x' * 10_000}\nand its end")
+    assert len(_shown(console)) <= 401 and _shown(console).count("\n") == 1
+    assert _shown(console).startswith("  tiny/ptq: failed(error): xxx") and _shown(console).endswith("and its end\n")
+
+
 def test_on_a_terminal_trials_are_a_table_that_grows_above_the_bars(terminal):
     with view_for(terminal) as view:
         assert isinstance(view, LiveView)
