@@ -24,26 +24,11 @@ _NEVER = re.compile(r"PATH|PYTHON\w*|LD_\w+|HOME|ENV|BASH_ENV|IFS|GCONV_PATH|(HA
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 #: Words of a variable's name whose value is a file or a folder: libraries that are loaded, code that is kept, logs.
-_OF_PATHS = frozenset(
-    (
-        *(
-            "DIR",
-            "DIRS",
-            "DIRECTORY",
-            "FOLDER",
-            "PATH",
-            "PATHS",
-            "FILE",
-            "FILES",
-            "FILENAME",
-            "HOME",
-            "ROOT",
-            "LOCATION",
-        ),
-        *("LIB", "LIBS", "LIBRARY", "LIBRARIES", "PLUGIN", "PLUGINS", "EXTENSION", "EXTENSIONS", "TOOL", "TOOLS"),
-        *("CACHE", "OUT", "OUTPUT", "DUMP", "TRACE"),
-    )
-)
+_OF_PATHS = {
+    *("DIR", "DIRS", "DIRECTORY", "FOLDER", "PATH", "PATHS", "FILE", "FILES", "FILENAME", "HOME", "ROOT", "LOCATION"),
+    *("LIB", "LIBS", "LIBRARY", "LIBRARIES", "PLUGIN", "PLUGINS", "EXTENSION", "EXTENSIONS", "TOOL", "TOOLS"),
+    *("CACHE", "OUT", "OUTPUT", "DUMP", "TRACE"),
+}
 
 #: Enough for bindings of threads, tunables and names of instruction sets. No slash, so no path.
 _VALUE = re.compile(r"[A-Za-z0-9_.,:;=+*%(){}\[\] -]*")
