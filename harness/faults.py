@@ -45,6 +45,10 @@ def prepare() -> None:
             setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
     # Where there is no home, matplotlib says that it keeps its list of fonts elsewhere, as if that were a fault.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    # Pictures are written to files alone, and matplotlib ends at a value of these that it does not know.
+    os.environ.pop("MPLBACKEND", None)
+    if not os.environ.get("SOURCE_DATE_EPOCH", "0").isdecimal():
+        del os.environ["SOURCE_DATE_EPOCH"]
     columns = os.environ.get("COLUMNS")
     if columns is not None:
         is_width = columns.isascii() and columns.isdigit() and len(columns) < 10 and int(columns) > 0

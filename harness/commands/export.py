@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from harness.commands import output
+from harness.errors import UserError
 from harness.publish import pytest_benchmark
 from harness.results import cells, store
 from harness.terminal import Console, Text
@@ -27,6 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the file; 3 when cells are left out of it because they have failed."""
+    _require_elsewhere(Path(arguments.out), arguments.results)
     records = store.read_run(store.find_run(arguments.results, arguments.run))
     host = store.read_host(arguments.results, records[0]["host"])
     table = pytest_benchmark.rows_of(records, host)
@@ -45,3 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
     for key, why in failed.items():
         Console(stderr=True).print(Text(f"left out: {key}: {why}", style="red"), soft_wrap=True)
     return 3 if failed else 0
+
+
+def _require_elsewhere(path: Path, results: Path) -> None:
+    """Raise UserError for a file that the results consist of: what it holds cannot be measured again."""
+    if path.is_file() and results.resolve() in path.resolve().parents:
+        raise UserError(f"--output {path}: is a file of the results; want another name, or a folder outside")

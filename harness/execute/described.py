@@ -34,7 +34,7 @@ def find_host(wanted: str, results: Path) -> Host:
     if not files.is_file(path):
         path = _stored(wanted, results)
     try:
-        return from_dict(hosts.described(path.read_bytes()))
+        return from_dict(hosts.described(files.content(path)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"--host {wanted}: describes no host ({type(error).__name__}: {error}); {HOW}") from error
 

@@ -13,6 +13,7 @@ from matplotlib.text import Text
 
 from harness.errors import UnwritableError
 from harness.printable import safe_lines
+from harness.results import files
 
 # A label may hold dollars, which are no mathematics. Set before any text of a picture is made.
 matplotlib.rcParams["text.parse_math"] = False
@@ -37,7 +38,9 @@ def save(figure: Figure, paths: Sequence[Path]) -> None:
             with rc_context({"svg.hashsalt": "harness"}), warnings.catch_warnings():
                 # A font that lacks a script shows boxes, and a label of 300 characters leaves a picture no room.
                 warnings.filterwarnings("ignore", "Glyph .* missing|constrained_layout not applied", UserWarning)
-                figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Date": None} if path.suffix == ".svg" else None)
+                metadata = {"Date": None} if path.suffix == ".svg" else None
+                with files.replaced(path) as new:
+                    figure.savefig(new, dpi=DOTS_PER_INCH, metadata=metadata)
     except OSError as error:
         raise UnwritableError(f"picture {path}: cannot be written: {error.strerror or error}") from error
 

@@ -34,6 +34,7 @@ from harness.publish.columns import PERCENT, WIDE, fields, fit, lay_out
 from harness.publish.heading import Heading
 from harness.publish.numbers import decimals, ends, number
 from harness.publish.rows import COLUMNS, OPTIONAL_COLUMNS
+from harness.results import files
 from harness.results.cells import GROUP
 from harness.stats.verdict import has_failed
 from harness.terminal import Console, Text
@@ -104,7 +105,8 @@ def write(frame: pd.DataFrame, folder: Path, heading: Heading, beneath: Sequence
     paths = write_csv_and_markdown(typed, markdown(frame, heading, beneath), folder, heading.run, "the tables")
     paths.append(folder / f"{heading.run}.parquet")
     try:
-        typed.to_parquet(paths[-1], engine="pyarrow", index=False)
+        with files.replaced(paths[-1]) as new:
+            typed.to_parquet(new, engine="pyarrow", index=False)
     except OSError as error:
         raise UnwritableError(f"{folder}: the tables cannot be written: {error.strerror or error}") from error
     return paths
@@ -126,8 +128,10 @@ def write_csv_and_markdown(frame: pd.DataFrame, text: str, folder: Path, name: s
     paths = [folder / f"{name}.{suffix}" for suffix in ("csv", "md")]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        texts.for_spreadsheets(frame).to_csv(paths[0], index=False, lineterminator="\n")
-        paths[1].write_text(text, encoding="utf-8")
+        with files.replaced(paths[0]) as new:
+            texts.for_spreadsheets(frame).to_csv(new, index=False, lineterminator="\n")
+        with files.replaced(paths[1]) as new:
+            new.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UnwritableError(f"{folder}: {what} cannot be written: {error.strerror or error}") from error
     return paths

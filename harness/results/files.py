@@ -63,6 +63,41 @@ def named_errors(path: Path) -> Iterator[None]:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from error
 
 
+@contextlib.contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Give the path of a new file that takes the place of `path` when the body has written it; else nothing changes.
+
+    What lies at `path` is not written to: it may be a link that leads out of the folder.
+
+    Raises
+    ------
+    OSError : the folder cannot be written, or `path` is a folder, a pipe or a device.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
+    new = path.with_name(f".new-{os.getpid()}{path.suffix}")
+    # What a killed process of this number has left, or somebody's link; then made here, so that no link is followed.
+    new.unlink(missing_ok=True)
+    os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+    try:
+        yield new
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def content(path: Path) -> bytes:
+    """Return what a file holds; a pipe or a device, which may have no end, is none.
+
+    Raises
+    ------
+    OSError : it is no regular file, or cannot be read.
+    """
+    if not path.is_file() and path.exists():
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
+    return path.read_bytes()
+
+
 def save(path: Path, text: str) -> Path:
     """Write a file unless it is there, and return it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
+from harness.results import files
 from harness.results.lines import refuse_constant
 
 
@@ -25,6 +27,8 @@ def append(path: Path, values: Mapping[str, Any]) -> None:
     line = json.dumps(dict(values), allow_nan=False, separators=(",", ":")).encode() + b"\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "is no regular file", str(path))
         with path.open("ab+") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             if stream.seek(0, os.SEEK_END):
@@ -41,7 +45,7 @@ def append(path: Path, values: Mapping[str, Any]) -> None:
 def entries(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the objects of a file, the oldest first; lines that are none, such as one cut off, are passed over."""
     with contextlib.suppress(OSError):
-        for line in path.read_bytes().splitlines():
+        for line in files.content(path).splitlines():
             with contextlib.suppress(ValueError, RecursionError):
                 values = json.loads(line, parse_constant=refuse_constant)
                 if isinstance(values, dict):

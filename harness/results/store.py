@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError, nearest
+from harness.errors import UserError, nearest, shown
 from harness.results import files, host_limits, hosts, identifiers, lines
 from harness.results import record as records
 from harness.results.record import Record
@@ -155,14 +155,20 @@ def find_run(root: Path, wanted: str | None = None) -> Path:
 
     Raises
     ------
-    UserError : none, or more than one, is meant.
+    UserError : none, or more than one, is meant; or the file that is meant is none of a run, or of another one.
     """
+    if wanted is not None:
+        path = _named(root, wanted)
+        _header(path, lines.parsed)
+        return path
+    newest = next((path for path in runs(root) if _begins_with_header(path)), None)
+    if newest is None:
+        raise UserError(f"{root / RUNS}: no run is there yet; 'harness run' makes one")
+    return newest
+
+
+def _named(root: Path, wanted: str) -> Path:
     there = {path.stem: path for path in runs(root)}
-    if wanted is None:
-        newest = next((path for path in there.values() if _begins_with_header(path)), None)
-        if newest is None:
-            raise UserError(f"{root / RUNS}: no run is there yet; 'harness run' makes one")
-        return newest
     if wanted in there:
         return there[wanted]
     if files.is_file(Path(wanted)):
@@ -234,6 +240,10 @@ def _header(path: Path, read: Callable[[bytes, Path, int], Record]) -> Record:
     first = read(line, path, 1) if line.endswith(b"\n") else {}
     if first.get("type") != "header":
         raise UserError(f"{path}: begins with no header; want a run's file")
+    if first.get("run") != path.stem:
+        # Its tables would be written in the place of another run's.
+        named = shown(first.get("run"))
+        raise UserError(f"{path}: holds run {named}, so its name should be {named}.jsonl")
     return first
 
 
@@ -258,7 +268,7 @@ def save_host(root: Path, fingerprint: str, host: Mapping[str, Any]) -> Path:
 def read_host(root: Path, fingerprint: str) -> dict[str, Any] | None:
     """Return a stored host's description; None where there is none that can be read."""
     with contextlib.suppress(OSError, ValueError):
-        return hosts.described((root / HOSTS / f"{identifiers.checked(fingerprint)}.json").read_bytes())
+        return hosts.described(files.content(root / HOSTS / f"{identifiers.checked(fingerprint)}.json"))
     return None
 
 

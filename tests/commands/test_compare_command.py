@@ -104,8 +104,9 @@ def test_two_hosts_are_compared_by_their_speedups_and_described_field_by_field(t
     store_run(tmp_path, A, other=None, host="old")
     store_run(tmp_path, B, other=None, host="new", int8=0.5)
     for name, isa in (("old", ["avx2"]), ("new", ["avx2", "amx_int8"])):
-        store.save_host(tmp_path, name, {"model_name": "X", "generation": name, "cores": [[0]], "isa": isa,
-                                         "caches": [{"level": 3}]})  # fmt: skip
+        cache = {"level": 3, "kind": "Unified", "size_bytes": 2**25, "shared_by": 2, "count": 1}
+        described = {"model_name": "X", "generation": name, "cores": [[0]], "isa": isa, "caches": [cache]}
+        store.save_host(tmp_path, name, described)
     status, shown = compare(tmp_path, capsys, A, B)
     assert status == 0
     row = rows(tmp_path)["ptq_static"]
@@ -146,7 +147,7 @@ def test_a_pair_torn_apart_by_an_interruption_does_not_count(tmp_path, capsys):
         ([A, "now", "--stored"], "side now: only two stored runs"),
         ([A, "wiht:torch==1"], "did you mean 'with'"),
         (["now", "now", "--margin", "0"], "--margin 0: want a share"),
-        (["now", "now", "--pairs", "1"], "--pairs 1: want 2 or more"),
+        (["now", "now", "--pairs", "1"], "--pairs 1: want from 2 to 1000"),
         (["now", "now", "suite=nope"], "suite=nope: no such suite"),
         (["now"], "required: B"),
     ],

@@ -170,3 +170,29 @@ def test_trials_draw_into_a_folder_or_not_at_all(tmp_path, capsys) -> None:
     assert picture.suffix == ".svg"
     assert main(["trials", KEY, "--results", str(tuned), "--out", "-"]) == 0
     assert "written" not in capsys.readouterr().out.splitlines()[-1] and not (tuned / "tables").exists()
+
+
+def test_an_export_takes_the_place_of_no_record(results, capsys) -> None:
+    path = results / "runs" / f"{RUN}.jsonl"
+    before = path.read_bytes()
+    assert main(["export", RUN, "--results", str(results), "-o", str(path)]) == 2
+    assert "is a file of the results" in capsys.readouterr().err and path.read_bytes() == before
+
+
+def test_no_link_leads_a_table_or_a_picture_out_of_its_folder(results, tmp_path) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text("kept")
+    folder = results / "tables"
+    folder.mkdir()
+    for suffix in ("csv", "md", "parquet", "svg", "png"):
+        (folder / f"{RUN}.{suffix}").symlink_to(kept)
+    assert main(["table", RUN, "--results", str(results)]) == 0
+    assert kept.read_text() == "kept" and not any(path.is_symlink() for path in folder.iterdir())
+
+
+def test_variables_of_other_programs_stop_no_table(results) -> None:
+    variables = {**os.environ, "MPLBACKEND": "nope", "SOURCE_DATE_EPOCH": "abc"}
+    command = [sys.executable, "-m", "harness", "table", RUN, "--results", str(results)]
+    finished = subprocess.run(command, capture_output=True, text=True, env=variables, cwd=REPOSITORY)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert len(list((results / "tables").iterdir())) == 5

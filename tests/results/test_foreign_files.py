@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,9 +63,34 @@ def test_the_newest_run_is_the_newest_that_is_one(
         assert store.find_run(results) == results / "runs" / f"{sample_records.RUN}.jsonl"
     assert [record.getMessage().split(":")[0] for record in caplog.records] == ["passed over"]
     # Whoever names it is told what is wrong with it.
-    assert store.find_run(results, NEWER) == foreign
-    with pytest.raises(UserError, match=f"{NEWER}"):
-        store.read_run(foreign)
+    for use in (lambda: store.find_run(results, NEWER), lambda: store.read_run(foreign)):
+        with pytest.raises(UserError, match=f"{NEWER}"):
+            use()
+
+
+@pytest.mark.parametrize("named", ["20991231T235959Z-x-0000", sample_records.RUN.upper()])
+def test_a_run_in_a_file_of_another_name_is_none(results: Path, named: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Else its tables would be written in the place of those of the run that its header names."""
+    own = results / "runs" / f"{sample_records.RUN}.jsonl"
+    copy = results / "runs" / f"{named}.jsonl"
+    copy.write_bytes(own.read_bytes())
+    for wanted in (named, str(copy)):
+        with pytest.raises(UserError, match=f"holds run {sample_records.RUN}, so its name should be {own.name}"):
+            store.find_run(results, wanted)
+    copy.rename(copy.with_name(f"9{named}.jsonl"))  # the newest
+    with caplog.at_level(logging.WARNING, "harness"):
+        assert store.find_run(results) == own
+    assert "passed over" in caplog.text
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_has_no_end_is_no_file_of_the_results(results: Path, make: Callable[[Path], None]) -> None:
+    (results / "hosts").mkdir()
+    (results / "aa").mkdir()
+    make(results / "hosts" / "9c2f.json")
+    make(results / "aa" / "9c2f.jsonl")
+    assert store.read_host(results, "9c2f") is None
+    assert aa.read(results, "9c2f") == []
 
 
 def test_what_is_no_file_is_no_run(results: Path) -> None:
