@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from harness.plan import compose
+from tests.composed import remembered
 from tests.emulated import require_qemu
 from tests.needs import FAMILIES, has
 from tests.turns import turn
@@ -23,6 +25,15 @@ settings.register_profile("explore", deadline=None)
 settings.load_profile("explore" if os.environ.get("HARNESS_TEST_EXPLORE") else "same")
 
 _SEEN: Counter[tuple[str, bool]] = Counter()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compositions_are_remembered() -> Generator[None, Any, Any]:
+    """Have each option composed once (:mod:`tests.composed`)."""
+    original = compose._compose
+    compose._compose = remembered(original)
+    yield
+    compose._compose = original
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import secrets
 from collections.abc import Iterator
@@ -11,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from harness.plan import compose
 from tests.fuzz.driver import warm_up
 from tests.fuzz.explore import HOURS
 from tests.fuzz.sandbox import Sandbox
@@ -41,23 +39,6 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     yield box
     for name, value in before.items():
         os.environ.pop(name, None) if value is None else os.environ.update({name: value})
-
-
-@pytest.fixture
-def composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let Hydra compose each option once, which takes a tenth of a second, but for those named ``own``."""
-    original, kept = compose._compose, {}
-
-    @functools.wraps(original)
-    def remembered(catalogue: Any, group: str, name: str) -> dict[str, Any]:
-        key = (catalogue, group, name)
-        if name == "own":
-            return original(catalogue, group, name)
-        if key not in kept:
-            kept[key] = original(catalogue, group, name)
-        return kept[key]
-
-    monkeypatch.setattr(compose, "_compose", remembered)
 
 
 @pytest.fixture(params=["same", pytest.param("new", marks=pytest.mark.hours)])

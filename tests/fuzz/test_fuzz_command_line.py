@@ -9,8 +9,6 @@ from tests.fuzz import command_lines
 from tests.fuzz.driver import call
 from tests.fuzz.explore import explore, require_none
 
-pytestmark = pytest.mark.usefixtures("composed_once")
-
 
 @pytest.mark.parametrize(("form", "count"), [((), 700), (("--json",), 60), (("--compatibility",), 40)])
 def test_overrides(sandbox, tries, form, count):

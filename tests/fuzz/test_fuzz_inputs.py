@@ -14,8 +14,6 @@ from tests.fuzz import hostile
 from tests.fuzz.driver import call
 from tests.fuzz.explore import explore, require_none
 
-pytestmark = pytest.mark.usefixtures("composed_once")
-
 #: A lock's grammar, written down a second time: a pin with the hashes of its archives, or nothing.
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.+!_-]*( --hash=sha256:[0-9a-f]{64})*)?")
 

@@ -9,8 +9,6 @@ from tests.fuzz import yaml_files
 from tests.fuzz.driver import call
 from tests.fuzz.explore import explore, require_none
 
-pytestmark = pytest.mark.usefixtures("composed_once")
-
 #: Config group -> an option that is shipped, and how a command line asks for a project's own.
 GROUPS = {
     "model": "minilm",
