@@ -177,13 +177,21 @@ _RECIPE: dict[str, tuple[str, ...]] = {
 }
 
 
+#: Metrics that are shares of the rows, or means of such.
+_SHARES = ("accuracy", "f1_macro")
+
+
 def _accuracy(accuracy: Record) -> None:
     there, rows = len(accuracy["predictions"]), accuracy["rows"]
     _want(there == rows, "predictions", f"{there} of them, and {rows} rows")
+    name, value = accuracy["metric"]["name"], accuracy["metric"]["value"]
+    _want(name not in _SHARES or 0 <= value <= 1, "metric.value", f"{value}, want 0 to 1 for {name}")
 
 
 def _invocation(invocation: Record) -> None:
     _once((series["role"] for series in invocation["series"]), "series", "role")
+    _once(invocation["cores"], "cores", "number")
+    _once(invocation.get("ring", ()), "ring", "order")
     for place, series in enumerate(invocation["series"]):
         there, told = len(series["latency_ns"]), sum(series.get("turns", ()))
         is_whole = "turns" not in series or told == there
