@@ -34,6 +34,9 @@ _NEEDED: dict[str, tuple[str, ...]] = {
 #: Numbers of a protocol that readers calculate with; their bounds stand at the fields.
 _BOUNDED = ("blocks", "latency_batch_size", "throughput_batch_size", "criterion", "confidence")
 
+#: Likewise, in configs that have them.
+_BOUNDED_LATER = ("measure_seconds", "replacement_blocks")
+
 _MESSAGE_LENGTH = 200
 
 
@@ -84,7 +87,7 @@ def _config(option: Record, where: str) -> None:
     _want(missing is None, f"{where}.config", f"no field {missing}, which each {axis} has")
     _fields(AXES[axis], config, f"{where}.config")
     if axis == "protocol":
-        for name in _BOUNDED:
+        for name in (*_BOUNDED, *(name for name in _BOUNDED_LATER if name in config)):
             domain, value = _domains()[name], config[name]
             is_within = domain.low <= value <= domain.high
             _want(is_within, f"{where}.config.{name}", f"{value}, want {domain.low:.12g} to {domain.high:.12g}")

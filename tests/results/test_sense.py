@@ -72,6 +72,13 @@ NONSENSE: list[tuple[record.Record, tuple, Callable[[Any], Any], str]] = [
     (sample_records.header(), ("options", 6, "config", "blocks"), lambda _: -1, "-1, want 1 to"),
     (sample_records.header(), ("options", 6, "config", "confidence"), lambda _: 1, "config.confidence: 1, want"),
     (sample_records.header(), ("options", 6, "config", "criterion"), lambda _: -0.5, "config.criterion: -0.5, want"),
+    (sample_records.header(), ("options", 6, "config", "measure_seconds"), lambda _: -1, "measure_seconds: -1, want"),
+    (
+        sample_records.header(),
+        ("options", 6, "config", "replacement_blocks"),
+        lambda _: 10**6,
+        "replacement_blocks: 1000000, want",
+    ),
     (sample_records.header(), ("options", 2, "config", "fallback"), lambda _: [1], r"fallback\[0\]: '1', want text"),
     (sample_records.header(), ("excluded", 0, "labels"), lambda labels: labels[:1], r"excluded\[0\].labels: 1 of them"),
     (sample_records.header(), ("baseline",), lambda _: {"nope": "x"}, "baseline.nope: no axis"),
