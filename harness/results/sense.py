@@ -35,7 +35,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
 _BOUNDED = ("blocks", "latency_batch_size", "throughput_batch_size", "criterion", "confidence")
 
 #: Likewise, in configs that have them.
-_BOUNDED_LATER = ("measure_seconds", "replacement_blocks")
+_BOUNDED_LATER = ("measure_seconds", "replacement_blocks", "in_turns")
 
 _MESSAGE_LENGTH = 200
 

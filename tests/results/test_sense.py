@@ -73,6 +73,7 @@ NONSENSE: list[tuple[record.Record, tuple, Callable[[Any], Any], str]] = [
     (sample_records.header(), ("options", 6, "config", "confidence"), lambda _: 1, "config.confidence: 1, want"),
     (sample_records.header(), ("options", 6, "config", "criterion"), lambda _: -0.5, "config.criterion: -0.5, want"),
     (sample_records.header(), ("options", 6, "config", "measure_seconds"), lambda _: -1, "measure_seconds: -1, want"),
+    (sample_records.header(), ("options", 6, "config", "in_turns"), lambda _: -3, "in_turns: -3, want"),
     (
         sample_records.header(),
         ("options", 6, "config", "replacement_blocks"),
