@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from harness.execute.topology import read as _read
+
 #: Version 1 writes "no limit" as the largest number of whole pages; no host has an exbibyte.
 _NO_LIMIT_BYTES = 2**60
 
@@ -88,10 +90,3 @@ def _bytes(path: Path) -> int | None:
 def _add(values: list, value: float | int | None) -> None:
     if value is not None:
         values.append(value)
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text()
-    except OSError:
-        return None

@@ -9,6 +9,9 @@ from pathlib import Path
 #: The logical CPUs of each physical core.
 Cores = tuple[tuple[int, ...], ...]
 
+#: Of a file of /proc or /sys. The longest, cpuinfo, has some 2 kB for each CPU.
+_MOST_CHARACTERS = 2**24
+
 #: Kinds of core of a hybrid CPU, in the order in which one is chosen.
 PERFORMANCE, EFFICIENT = "performance", "efficient"
 
@@ -100,8 +103,16 @@ def in_short(cpus: Sequence[int]) -> str:
 
 
 def read(path: Path) -> str | None:
-    """Return a file's stripped text; None where the kernel does not offer it, or not to this user."""
+    """Return a file's stripped text; None where the kernel does not offer it, or not to this user.
+
+    Nor is it offered by what is no regular file, or a longer one than the kernel writes: a described host is a folder
+    that anybody may have made, and reading a pipe or a device may never end.
+    """
     try:
-        return path.read_text().strip()
-    except OSError:
+        if not path.is_file():
+            return None
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            text = stream.read(_MOST_CHARACTERS + 1)
+    except (OSError, ValueError):
         return None
+    return text.strip() if len(text) <= _MOST_CHARACTERS else None

@@ -143,7 +143,7 @@ def _outputs(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(limits.read_whole(path).decode())
     except (OSError, ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ _BEHIND_PADDING = (
 #: Of ``model_type``: these have relative positions only, whatever number their config holds.
 _RELATIVE = ("t5", "mt5", "umt5", "xlnet")
 
+#: Bytes of a checkpoint's small JSON files: most have some thousands, with very many labels a few million.
+_MOST_BYTES = 2**26
+
 #: A head with more outputs than any that there is.
 _MOST_LABELS = 1_000_000
 
@@ -36,7 +40,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / "config.json"
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(read_whole(path).decode())
     except FileNotFoundError as error:
         raise StageError("missing_file", f"{folder}: has no config.json, so it is no model's folder") from error
     except OSError as error:
@@ -52,6 +56,23 @@ def read_config(folder: Path) -> dict[str, Any]:
         if value is not None and not fits(value):
             raise StageError("damaged", f"{path}: {name} is {_short(value)}, want {want}")
     return values
+
+
+def read_whole(path: Path) -> bytes:
+    """Return what a small file of a checkpoint holds.
+
+    Raises
+    ------
+    StageError : ``damaged`` for a pipe, a device or another thing whose reading may never end, and for a size that
+        no such file has.
+    OSError : it is not there, or may not be read.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise StageError("damaged", f"{path}: is no regular file; want a JSON file")
+    if found.st_size > _MOST_BYTES:
+        raise StageError("damaged", f"{path}: has {found.st_size} bytes; want at most {_MOST_BYTES}")
+    return path.read_bytes()
 
 
 def _is_whole(value: Any) -> bool:

@@ -34,6 +34,9 @@ _NEEDED: dict[str, tuple[str, ...]] = {
 #: Numbers of a protocol that readers calculate with; their bounds stand at the fields.
 _BOUNDED = ("blocks", "latency_batch_size", "throughput_batch_size", "criterion", "confidence")
 
+#: Likewise, in configs that have them.
+_BOUNDED_LATER = ("measure_seconds", "replacement_blocks", "in_turns")
+
 _MESSAGE_LENGTH = 200
 
 
@@ -84,7 +87,7 @@ def _config(option: Record, where: str) -> None:
     _want(missing is None, f"{where}.config", f"no field {missing}, which each {axis} has")
     _fields(AXES[axis], config, f"{where}.config")
     if axis == "protocol":
-        for name in _BOUNDED:
+        for name in (*_BOUNDED, *(name for name in _BOUNDED_LATER if name in config)):
             domain, value = _domains()[name], config[name]
             is_within = domain.low <= value <= domain.high
             _want(is_within, f"{where}.config.{name}", f"{value}, want {domain.low:.12g} to {domain.high:.12g}")
@@ -177,13 +180,21 @@ _RECIPE: dict[str, tuple[str, ...]] = {
 }
 
 
+#: Metrics that are shares of the rows, or means of such.
+_SHARES = ("accuracy", "f1_macro")
+
+
 def _accuracy(accuracy: Record) -> None:
     there, rows = len(accuracy["predictions"]), accuracy["rows"]
     _want(there == rows, "predictions", f"{there} of them, and {rows} rows")
+    name, value = accuracy["metric"]["name"], accuracy["metric"]["value"]
+    _want(name not in _SHARES or 0 <= value <= 1, "metric.value", f"{value}, want 0 to 1 for {name}")
 
 
 def _invocation(invocation: Record) -> None:
     _once((series["role"] for series in invocation["series"]), "series", "role")
+    _once(invocation["cores"], "cores", "number")
+    _once(invocation.get("ring", ()), "ring", "order")
     for place, series in enumerate(invocation["series"]):
         there, told = len(series["latency_ns"]), sum(series.get("turns", ()))
         is_whole = "turns" not in series or told == there

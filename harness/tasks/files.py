@@ -28,6 +28,7 @@ def split_files(source: Path, name: str, suffixes: tuple[str, ...]) -> list[Path
 
 
 def _split_files(source: Path, name: str, suffixes: tuple[str, ...]) -> list[Path]:
+    _require_there(source)
     if not source.exists():
         raise StageError("missing_file", f"{source}: no such file or folder{beside(source)}")
     folder = source if source.is_dir() else source.parent
@@ -43,8 +44,24 @@ def _split_files(source: Path, name: str, suffixes: tuple[str, ...]) -> list[Pat
                 return found
     if source.is_file() and name == "train":
         return [source]
+    for place in (folder / name, source):
+        require_ordinary(place)
     there = [path.name for path in folder.iterdir() if path.is_file()]
     raise StageError("missing_file", f"{folder}: no file for the split '{name}'{nearest(name, there)}")
+
+
+def _require_there(path: Path) -> None:
+    if path.is_symlink() and not path.exists():
+        raise StageError("missing_file", f"{path}: a link that leads nowhere, to {path.readlink()}")
+
+
+def require_ordinary(path: Path) -> None:
+    """Raise ``missing_file`` for what is there and neither a regular file nor a folder: a device, a pipe, a socket.
+
+    Reading such may never end.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise StageError("missing_file", f"{path}: is no regular file; want a file or a folder")
 
 
 def beside(path: Path) -> str:
@@ -66,8 +83,10 @@ def existing(named: str, where: str) -> Path:
         path = Path(named).expanduser().absolute()
         path.stat()
     except FileNotFoundError as error:
+        _require_there(path)
         raise StageError("missing_file", f"{where}{path}: no such file or folder{beside(path)}") from error
     except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL in it, no such user's home
         because = error.strerror if isinstance(error, OSError) else str(error)
         raise StageError("missing_file", f"{where}{named}: {because}") from error
+    require_ordinary(path)
     return path

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from harness.errors import StageError, nearest
 from harness.tasks.checks import FILE_ORIGIN, named_columns
 from harness.tasks.files import split_files
+from harness.tasks.sound_text import block_bytes, explain, require_sound
 from harness.tasks.splits import split_rows
 
 if TYPE_CHECKING:
@@ -71,8 +72,6 @@ def file_table(source: Path, name: str, task: TaskConfig) -> pyarrow.Table:
 
 def _arrow(path: Path, task: TaskConfig) -> pyarrow.Table:
     import pyarrow
-    import pyarrow.csv
-    import pyarrow.json
     import pyarrow.parquet
 
     suffix = path.suffix.lower()
@@ -80,15 +79,31 @@ def _arrow(path: Path, task: TaskConfig) -> pyarrow.Table:
         raise StageError("bad_data", f"{path.name}: the file is empty")
     if suffix == ".parquet":
         return pyarrow.parquet.read_table(path)
-    if suffix in (".jsonl", ".json"):
-        return pyarrow.json.read_json(path)
-    if suffix not in (".csv", ".tsv"):
+    if suffix not in SUFFIXES:
         raise StageError("bad_data", f"{path.name}: want one of {', '.join(SUFFIXES)}")
+    is_json = suffix in (".jsonl", ".json")
+    require_sound(path, is_json)
+    try:
+        return _json(path) if is_json else _csv(path, suffix, task)
+    except pyarrow.ArrowInvalid as error:
+        explain(path, is_json, _line(error))
+
+
+def _json(path: Path) -> pyarrow.Table:
+    import pyarrow.json
+
+    return pyarrow.json.read_json(path, read_options=pyarrow.json.ReadOptions(block_size=block_bytes(path)))
+
+
+def _csv(path: Path, suffix: str, task: TaskConfig) -> pyarrow.Table:
+    import pyarrow.csv
+
     quoted = bool(task.options.get("quoted", suffix == ".csv"))
     # Without a type, what looks like numbers or dates would be read as such: a class called 01 is not the class 1.
     types = {name: pyarrow.string() for name in (task.text, task.text_pair, task.label) if name is not None}
     return pyarrow.csv.read_csv(
         path,
+        read_options=pyarrow.csv.ReadOptions(block_size=block_bytes(path)),
         parse_options=pyarrow.csv.ParseOptions(
             delimiter="," if suffix == ".csv" else "\t",
             quote_char='"' if quoted else False,

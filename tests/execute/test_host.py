@@ -95,6 +95,17 @@ def test_what_is_not_readable_is_none_and_never_an_error(tmp_path: Path):
     assert len(fingerprint(host)) == 12
 
 
+def test_what_is_no_regular_file_or_without_end_is_not_read(tmp_path: Path):
+    root = two_sockets(tmp_path)
+    for name, target in (("proc/cpuinfo", "/dev/zero"), ("proc/meminfo", None)):
+        (root / name).unlink()
+        (root / name).symlink_to(target) if target else os.mkfifo(root / name)
+    with (root / "proc/sys/kernel/osrelease").open("wb") as stream:
+        stream.truncate(2**40)
+    found = describe(root)
+    assert (found.model_name, found.memory_total_bytes, found.kernel) == (None, 0, None)
+
+
 def test_without_a_topology_the_cores_are_those_of_cpuinfo(tmp_path: Path):
     places = [("0", "0"), ("0", "1"), ("0", "0"), ("0", "1")]
     blocks = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.plan.test_preview import TOPICS, names, own, plan, told, write_model  # noqa: F401
@@ -30,6 +32,24 @@ def test_a_config_that_says_what_none_can_is_damaged(own, capsys, text, words): 
     (own / "model" / "config.json").write_text(text)
     status, shown = told(capsys, plan(own, _LABELLED))
     assert (status, words in shown) == (2, True), shown
+
+
+def test_a_config_whose_reading_would_not_end_is_refused(own, capsys):  # noqa: F811
+    config = own / "model" / "config.json"
+    for make, words in (
+        (os.mkfifo, "config.json: is no regular file; want a JSON file"),
+        (lambda path: path.symlink_to("/dev/zero"), "config.json: is no regular file; want a JSON file"),
+        (_write_sparse, f"config.json: has {2**40} bytes; want at most {2**26}"),
+    ):
+        config.unlink()
+        make(config)
+        status, shown = told(capsys, plan(own, _LABELLED))
+        assert (status, words in shown) == (2, True), shown
+
+
+def _write_sparse(path):
+    with path.open("wb") as stream:
+        stream.truncate(2**40)
 
 
 def test_a_tokenizer_config_that_is_no_object_is_passed_over(own, capsys):  # noqa: F811
@@ -79,9 +99,35 @@ def test_a_number_too_large_for_a_regression_is_bad_data(own, capsys):  # noqa: 
     assert status == 2 and "numbers.jsonl: JSON parse error: Number too big to be stored in double" in shown
 
 
-@pytest.mark.parametrize(("data", "words"), [("folder", "no file for the split 'train'"), ("loop", "symbolic links")])
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("deep.jsonl", b'{"sentence": "a", "topic": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n", "line 1: nested too"),
+        ("latin.csv", "sentence,topic\ncaf\u00e9,tech\n".encode("latin-1"), "line 2: the byte 0xe9 is no UTF-8"),
+        ("wide.csv", "sentence,topic\na,tech\n".encode("utf-16"), "looks like UTF-16 or UTF-32; want UTF-8"),
+    ],
+)
+def test_a_table_that_is_no_plain_text_is_refused(own, capsys, name, content, words):  # noqa: F811
+    (own / name).write_bytes(content)
+    status, shown = told(capsys, plan(own, _LABELLED, data=name))
+    assert (status, f"{name}" in shown, words in shown) == (2, True, True), shown
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("folder", "no file for the split 'train'"),
+        ("loop", "symbolic links"),
+        ("gone.csv", "gone.csv: a link that leads nowhere, to /nowhere/at/all"),
+        ("zero.csv", "zero.csv: is no regular file; want a file or a folder"),
+        ("pipe.csv", "pipe.csv: is no regular file; want a file or a folder"),
+    ],
+)
 def test_what_is_no_file_is_said_to_be_none(own, capsys, data, words):  # noqa: F811
     (own / "folder" / "train.csv").mkdir(parents=True)
     (own / "loop").symlink_to(own / "loop")
+    (own / "gone.csv").symlink_to("/nowhere/at/all")
+    (own / "zero.csv").symlink_to("/dev/zero")
+    os.mkfifo(own / "pipe.csv")
     status, shown = told(capsys, plan(own, data=data))
     assert (status, words in shown) == (2, True), shown

@@ -52,6 +52,18 @@ PLAIN = [
 LONG = [(f"text {row}\n" + "line\n" * 800, "yes" if row % 2 else "no") for row in range(500)]
 
 
+#: A row of JSON lines, and values within each other that end the process of a reader without a bound.
+LINE = '{"text": "a", "label": "x"}\n'
+DEEP = {
+    "lists": "[" * 100_000 + "]" * 100_000,
+    "objects": '{"a":' * 100_000 + "1" + "}" * 100_000,
+    "open": "[" * 100_000,
+}
+
+#: Brackets that nest nothing, behind all that ends a text or seems to.
+BRACKETS = [{"text": text + "[{" * 300, "label": label} for text, label in (("a", "x"), ('"', "y"), ('b\\"', "x"))]
+
+
 def write_csv(path: Path, rows: list[tuple[Any, ...]], header: tuple[str, ...], delimiter: str = ",") -> None:
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, delimiter=delimiter)
@@ -136,6 +148,20 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             "ragged": (text("ragged.csv", "text,label\na,b\nc,d,e\n"), held),
             "twice": (text("twice.csv", "text,text,label\na,b,c\nd,e,f\n"), held),
             "latin 1": (text("latin.csv", "text,label\ncaf\u00e9,x\nb,y\n".encode("latin-1")), held),
+            "latin 1 json": (text("latin.jsonl", '{"text": "caf\u00e9", "label": "x"}\n'.encode("latin-1")), held),
+            "utf 16": (text("utf16.csv", "text,label\na,x\nb,y\n".encode("utf-16")), held),
+            "utf 16 unmarked": (text("bare.csv", "text,label\na,x\nb,y\n".encode("utf-16-le")), held),
+            "long row": (text("row.csv", f"text,label\n{'a' * 3_000_000},x\n{'b' * 3_000_000},y\nc,x\n"), held),
+            "open quote": (text("open.csv", 'text,label\n"a,x\n' + "b,y\n" * 1_000_000), held),
+            "digits": (text("digits.jsonl", f'{LINE}{LINE}{{"text": "a", "label": {"9" * 5000}}}\n'), held),
+            "list": (text("list.json", f"[{LINE.strip()}]"), held),
+            "no object": (text("words.jsonl", f'{LINE}"b"\n'), held),
+            **{
+                f"deep {name}": (text(f"deep_{name}.jsonl", f'{LINE}{{"text": "a", "label": {value}}}\n'), held)
+                for name, value in DEEP.items()
+            },
+            "deep behind": (text("behind.jsonl", "]" * 2_000_000 + "\n" + "[" * 100_000), held),
+            "brackets": (text("brackets.jsonl", "".join(f"{json.dumps(row)}\n" for row in BRACKETS)), held),
             "no json": (text("no.jsonl", '{"text": "a", "label"\n'), held),
             "no parquet": (text("no.parquet", "text,label\n"), held),
             "cut parquet": (text("cut.parquet", whole[: len(whole) // 2]), held),
@@ -174,6 +200,14 @@ def test_a_quoted_text_may_hold_any_number_of_lines(outcomes):
     assert all_rows(outcomes["long.csv"]) == sorted(LONG, key=repr)
 
 
+def test_a_text_may_be_long(outcomes):
+    assert sorted(len(text) for text, _ in all_rows(outcomes["long row"])) == [1, 3_000_000, 3_000_000]
+
+
+def test_brackets_of_a_text_nest_nothing(outcomes):
+    assert all_rows(outcomes["brackets"]) == sorted(((row["text"], row["label"]) for row in BRACKETS), key=repr)
+
+
 def test_a_lone_quote_of_a_tsv_swallows_nothing(outcomes):
     assert all_rows(outcomes["plain.tsv"]) == sorted(PLAIN, key=repr)
 
@@ -206,7 +240,16 @@ def test_a_source_may_call_its_label_text(outcomes):
         ("empty", "bad_data", "empty.csv: the file is empty"),
         ("ragged", "bad_data", "ragged.csv"),
         ("twice", "bad_data", "twice.csv"),
-        ("latin 1", "bad_data", "latin.csv"),
+        ("latin 1", "bad_data", "latin.csv, line 2: the byte 0xe9 is no UTF-8; want the file saved as UTF-8"),
+        ("latin 1 json", "bad_data", "latin.jsonl, line 1: the byte 0xe9 is no UTF-8"),
+        ("utf 16", "bad_data", "utf16.csv: is no UTF-8 but looks like UTF-16 or UTF-32; want UTF-8"),
+        ("utf 16 unmarked", "bad_data", "bare.csv: is no UTF-8 but looks like UTF-16 or UTF-32; want UTF-8"),
+        ("open quote", "bad_data", 'open.csv: CSV parse error: Expected 2 columns, got 1: "a,x'),
+        ("digits", "bad_data", "digits.jsonl, line 3: a number of 5000 digits; want at most 308"),
+        ("list", "bad_data", "list.json, line 1: a list; want one object a line"),
+        ("no object", "bad_data", "words.jsonl, line 2: b is no object; want one object a line"),
+        *((f"deep {name}", "bad_data", f"deep_{name}.jsonl, line 2: nested too deeply; want at most") for name in DEEP),
+        ("deep behind", "bad_data", "behind.jsonl, line 2: nested too deeply"),
         ("no json", "bad_data", "no.jsonl"),
         ("no parquet", "bad_data", "no.parquet"),
         ("cut parquet", "bad_data", "cut.parquet"),
