@@ -58,6 +58,7 @@ def _header(header: Record) -> None:
     for place, option in enumerate(header["options"]):
         _config(option, f"options[{place}]")
         options[option["digest"]] = option
+    _once((option["digest"] for option in header["options"]), "options", "digest")
     for place, cell in enumerate(header["cells"]):
         _cell(cell, f"cells[{place}]", options)
     for place, entry in enumerate(header["excluded"]):

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError, nearest, shown
-from harness.results import files, host_limits, hosts, identifiers, lines
+from harness.results import consistency, files, host_limits, hosts, identifiers, lines
 from harness.results import record as records
 from harness.results.record import Record
 
@@ -134,11 +134,16 @@ def read_run(path: Path) -> list[Record]:
 
     Raises
     ------
-    UserError : no such file; a line that is no record, with its number; a record of a newer harness.
+    UserError : no such file; a line that is no record, or contradicts one before it, with its number; a record of a
+        newer harness.
     """
     found = [lines.decoded(line, path, number) for number, line in enumerate(lines.of(path), start=1)]
     if not found or found[0]["type"] != "header":
         raise UserError(f"{path}: begins with no header; want a run's file")
+    try:
+        consistency.check(found)
+    except ValueError as error:
+        raise UserError(f"{path}, {error}") from error
     return found
 
 
