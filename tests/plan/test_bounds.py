@@ -131,6 +131,7 @@ def test_a_bound_itself_is_taken(path: str, domain: Domain) -> None:
         (["protocol.scenario.offline_cores.0=1"], "want the whole list, such as protocol.scenario.offline_cores=[0,1]"),
         (["host.threads.0=1"], "host.threads is one value, without parts; want host.threads=VALUE"),
         (["protocol.scenario={offline_cores:[[1]]}"], "offline_cores=[[1]]: want a list of single values"),
+        (["protocol.scenario.offline_cores=[2,1,2]"], "offline_cores=2+1+2: want each of them once"),
         (["task.fine_tune={frozen:[{a:b}]}"], "task.fine_tune.frozen=[{'a': 'b'}]: want a list of single values"),
         (["approach.activation={reduce_range:5}"], "approach.activation.reduce_range=5: want true or false"),
         (["task.labels={a:b}"], "want a list, such as task.labels=[a,b]"),
