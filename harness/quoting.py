@@ -19,8 +19,14 @@ def override(key: str, values: Sequence[str], *, is_list: bool = False) -> str:
     return shell(f"{key}=[{text}]" if is_list else f"{key}={text}")
 
 
+def literal(value: str) -> str:
+    """Return a text as OmegaConf reads it as this text, in which ``${`` would begin a reference to another value."""
+    return re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + "\\${", value)
+
+
 def hydra(value: str) -> str:
-    """Return a value as Hydra's grammar reads it as this text."""
+    """Return a value as Hydra's grammar and OmegaConf read it as this text."""
+    value = literal(value)
     if _PLAIN_WORD.fullmatch(value) and value.casefold() not in _HYDRA_WORDS:
         return value
     # Backslashes count only before a quote: https://hydra.cc/docs/advanced/override_grammar/basic/#quoted-values

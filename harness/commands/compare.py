@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.commands import output, trust_option
-from harness.errors import UserError, shown
+from harness.commands.measured import require_sound
+from harness.errors import UserError
 from harness.execute import foreign_code, sides
 from harness.execute import host as hosts
 from harness.execute.assemble import Place
@@ -16,7 +17,6 @@ from harness.execute.comparison import compare
 from harness.execute.environment import environments
 from harness.execute.session import Counts
 from harness.plan.catalogue import Catalogue, catalogue
-from harness.plan.config import MOST_BLOCKS
 from harness.plan.emulation import is_timed
 from harness.plan.matrix import Plan, make_plan
 from harness.publish import compare_tables
@@ -84,14 +84,6 @@ def run(arguments: argparse.Namespace) -> int:
     if compared.is_regression:
         return 1
     return UNDECIDED if compared.is_open else 0
-
-
-def require_sound(arguments: argparse.Namespace) -> None:
-    """Raise UserError for a margin or a number of pairs that means nothing."""
-    if not 0 < arguments.margin < 1:
-        raise UserError(f"--margin {arguments.margin:g}: want a share between 0 and 1, e.g. 0.02 for two percent")
-    if not 2 <= arguments.pairs <= MOST_BLOCKS:
-        raise UserError(f"--pairs {shown(arguments.pairs)}: want from 2 to {MOST_BLOCKS}, and 7 or more for a verdict")
 
 
 def rule_of(root: Path, run: Path, margin: float) -> Rule:

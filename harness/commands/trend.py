@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from harness.commands import output, trust_option
+from harness.commands.measured import require_sound
 from harness.errors import UserError
 from harness.execute import host as hosts
 from harness.publish import trend_table
@@ -49,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     The accuracy of a host repeats bit by bit, so its changes are confirmed by the paired test alone.
     """
+    require_sound(arguments)
     root: Path = arguments.results
     found, unread = histories(root, arguments.cell)
     for line in unread:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from harness.commands import trust_option
-from harness.commands.compare import require_sound, rule_of
+from harness.commands.compare import rule_of
 from harness.errors import UserError
 from harness.execute import foreign_code, sides
 from harness.execute.assemble import Place
@@ -55,7 +55,6 @@ def confirm(arguments: argparse.Namespace, trends: Sequence[Trend]) -> bool:
     ------
     UserError : fewer pairs than the test needs.
     """
-    require_sound(arguments)
     fewest = fewest_pairs(CONFIRM_ALPHA)
     if arguments.pairs < fewest:
         raise UserError(f"--pairs {arguments.pairs}: want {fewest} or more to confirm a step at {CONFIRM_ALPHA:g}")

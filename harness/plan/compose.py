@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,22 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import (
+    GrammarParseError,
+    InterpolationKeyError,
+    InterpolationToMissingValueError,
+    OmegaConfBaseException,
+    UnsupportedInterpolationType,
+    ValidationError,
+)
 
-from harness.errors import UserError, nearest, shown
+from harness import quoting
+from harness.errors import UserError, shown
 from harness.plan.catalogue import Catalogue
 from harness.plan.cell import Option, digest, from_dict
-from harness.plan.config import AXES, EnvironmentConfig, field_at
+from harness.plan.config import AXES, EnvironmentConfig
 from harness.plan.domains import Names, check_domains
+from harness.plan.fit import REFERENCE, require_fit, wanted
 from harness.plan.yaml_file import read_yaml
 
 #: Where Hydra is told to put the fields of a file into another place.
@@ -93,7 +102,7 @@ def _compose(catalogue: Catalogue, group: str, name: str) -> dict[str, Any]:
     try:
         with initialize_config_dir(config_dir=str(path.parent.parent), version_base="1.3"):
             composed = compose(overrides=[f"+{group}={_quoted(name)}", *searched])
-        plain = OmegaConf.to_container(composed, resolve=True)[group]
+        plain = _literal(OmegaConf.to_container(composed, resolve=True)[group])
     except (HydraException, OmegaConfBaseException, RecursionError) as error:
         raise UserError(f"{path}: {_line(error)}") from error
     if not isinstance(plain, dict):
@@ -133,26 +142,45 @@ def _typed(
     schema: type, plain: dict[str, Any], group: str, name: str, fields: Mapping[str, Any], names: Names | None = None
 ) -> Any:
     """Return the frozen dataclass `schema` of `plain` with `fields` set; `names` as for :func:`check_domains`."""
-    config = _open(OmegaConf.structured(schema))
-    for path, value in {**_leaves(plain), **fields}.items():
-        _set(config, path, value, group)
+    given = {**_leaves(plain), **fields}
+    config = _filled(schema, given, group)
     try:
         missing = sorted(OmegaConf.missing_keys(config))
         if missing:
             raise UserError(f"{group}={name}: field {missing[0]} is missing")
         plain = OmegaConf.to_container(config, resolve=True)
         if plain != OmegaConf.to_container(config):
-            # What stands in the place of an interpolation was not held against its field yet.
-            filled_in = _open(OmegaConf.structured(schema))
-            for path, value in _leaves(plain).items():
-                _set(filled_in, path, value, group)
-            plain = OmegaConf.to_container(filled_in, resolve=True)
+            # What stands in the place of a reference was not held against its field yet.
+            plain = OmegaConf.to_container(_filled(schema, _leaves(_literal(plain)), group), resolve=True)
     except (OmegaConfBaseException, RecursionError) as error:
-        where = getattr(error, "full_key", None)
-        raise UserError(f"{group}{f'.{where}' if where else f'={name}'}: {_line(error)}") from error
+        raise UserError(_unresolved(error, schema, group, name, given)) from error
     built = from_dict(schema, plain)
     check_domains(built, group, names)
     return built
+
+
+def _filled(schema: type, leaves: Mapping[str, Any], group: str) -> Any:
+    """Return OmegaConf's form of `schema` with the value of each path in `leaves`."""
+    config = _open(OmegaConf.structured(schema))
+    for path, value in leaves.items():
+        _set(config, schema, path, value, group)
+    return config
+
+
+def _unresolved(error: Exception, schema: type, group: str, name: str, given: Mapping[str, Any]) -> str:
+    """Return in a line which reference leads nowhere."""
+    where = getattr(error, "full_key", None)
+    key = f"{group}.{where}" if where else f"{group}={name}"
+    leads_nowhere = (InterpolationKeyError, InterpolationToMissingValueError, UnsupportedInterpolationType)
+    if isinstance(error, (*leads_nowhere, GrammarParseError)):
+        found = [(path, value) for path, value in given.items() if any(REFERENCE in text for text in _texts(value))]
+        path, value = next((one for one in found if one[0] == where), found[0] if found else ("", ""))
+        return f"{group}.{path}: {_no_reference(f'{group}.{path}', value)}"
+    if isinstance(error, ValidationError) and where:
+        return (
+            f"{key}: {shown(given.get(where, 'it'))} leads to a value that it cannot have; want {wanted(schema, where)}"
+        )
+    return f"{key}: {_line(error)}"
 
 
 def _open(config: Any) -> Any:
@@ -174,31 +202,47 @@ def _leaves(plain: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return leaves
 
 
-def _set(config: Any, path: str, value: Any, group: str) -> None:
-    # OmegaConf takes any number for true, and a list within a list of texts for its text.
-    kind = str(getattr(field_at(f"{group}.{path}"), "type", ""))
-    if kind == "bool" and type(value) is int and value not in (0, 1):
-        raise UserError(f"{group}.{path}={shown(value)}: want true or false")
-    if kind.startswith("tuple") and isinstance(value, list) and any(isinstance(item, (list, dict)) for item in value):
-        raise UserError(f"{group}.{path}={shown(value)}: want a list of single values")
+def _set(config: Any, schema: type, path: str, value: Any, group: str) -> None:
+    require_fit(schema, path, value, group)
     try:
         OmegaConf.update(config, path, value)
-    except (ConfigAttributeError, ConfigKeyError) as error:
-        there, wanted = _siblings(config, path)
-        raise UserError(f"{group}.{shown(path)}: no such field{nearest(wanted, there)}") from error
+    except GrammarParseError as error:
+        raise UserError(f"{group}.{shown(path)}: {_no_reference(f'{group}.{path}', value)}") from error
     except (OmegaConfBaseException, ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         # OmegaConf lets through what Python says of a number that is too large, and of a path with odd brackets.
-        raise UserError(f"{group}.{shown(path)}: {_line(error)}") from error
+        want = "a number of 64 bits" if isinstance(error, OverflowError) else wanted(schema, path)
+        raise UserError(f"{group}.{shown(path)}={shown(value)}: want {want}") from error
 
 
-def _siblings(config: Any, path: str) -> tuple[list[str], str]:
-    """Return the fields that stand where the first unknown part of `path` should, and that part."""
-    node = config
-    for part in path.split("."):
-        if not OmegaConf.is_dict(node) or part not in node:
-            break
-        node = node[part]
-    return ([str(key) for key in node] if OmegaConf.is_dict(node) else []), part
+def _no_reference(key: str, value: Any) -> str:
+    """Return what is wrong with a text whose ``${`` leads to no other value, and how the text itself is typed."""
+    found = next((text for text in _texts(value) if REFERENCE in text), "")
+    told = f"'${{' in {shown(found)} stands for another field's value, and there is none"
+    is_list = isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if isinstance(value, str) or is_list:
+        typed = quoting.override(key, value if is_list else [value], is_list=is_list)
+    else:
+        typed = quoting.hydra(found)
+    hint = f"; for the text itself want a backslash before it, as in {typed}"
+    return told + hint if len(key) + len(hint) < 250 else f"{told}; for the text itself want \\${{ in its place"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts in a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for item in value if isinstance(value, list) else value.values():
+            yield from _texts(item)
+
+
+def _literal(value: Any) -> Any:
+    """Return a value whose texts stand for themselves, also where they hold what begins a reference."""
+    if isinstance(value, dict):
+        return {key: _literal(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_literal(item) for item in value]
+    return quoting.literal(value) if isinstance(value, str) else value
 
 
 def _short(value: Any) -> str:

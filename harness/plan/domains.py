@@ -182,6 +182,9 @@ def _check_protocol(protocol: ProtocolConfig, where: str) -> None:
         raise UserError(
             f"{where}.sequence_length={protocol.sequence_length}: it pads, and lengths=real does not; want one of both"
         )
+    sizes = protocol.scenario.offline_cores or ()
+    if len(set(sizes)) < len(sizes):
+        raise UserError(f"{where}.scenario.offline_cores={'+'.join(map(str, sizes))}: want each of them once")
     if len(set(protocol.scenarios)) < len(protocol.scenarios):
         raise UserError(f"{where}.scenarios={'+'.join(protocol.scenarios)}: each of them once")
 

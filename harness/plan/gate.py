@@ -168,6 +168,8 @@ def field_of(config: Any, path: str) -> Any:
 
 
 def _number(text: str) -> float | None:
+    if not text.isascii() or "_" in text:
+        return None  # Python reads 1_0 and other digits too
     try:
         number = float(text)
     except ValueError:

@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from harness.backends.base import backend_class
@@ -75,11 +76,12 @@ def make_plan(catalogue: Catalogue, overrides: Sequence[str], host: hosts.Host |
     UserError : any mistake in the suite, an option, a field or a value; or a matrix without cells.
     """
     request = parse(overrides)
-    suite = read_suite(catalogue.suite(request.suite))
+    path = catalogue.suite(request.suite)
+    suite = read_suite(path)
     host = host or hosts.describe()
     entries = {axis: _entries(catalogue, suite, request, axis) for axis in AXES}
     _require_size(suite, entries, request)
-    axes = {axis: _axis_options(catalogue, axis, entries[axis], request.fields[axis], host) for axis in AXES}
+    axes = {axis: _axis_options(catalogue, axis, entries[axis], request.fields[axis], host, path) for axis in AXES}
     rules = [_Rule(exclusion, axes, request) for exclusion in suite.exclude]
     homeless = {option.label: placement.misfit(option.config, host) for option in axes["host"]}
     cells: list[Cell] = []
@@ -133,14 +135,25 @@ def _require_size(suite: Suite, entries: Mapping[str, Sequence[Entry]], request:
 
 
 def _axis_options(
-    catalogue: Catalogue, axis: str, entries: Sequence[Entry], given: Mapping[str, Sequence[Any]], host: hosts.Host
+    catalogue: Catalogue,
+    axis: str,
+    entries: Sequence[Entry],
+    given: Mapping[str, Sequence[Any]],
+    host: hosts.Host,
+    suite: Path,
 ) -> list[Option]:
+    """Return the options of an axis; a mistake in a field that the file `suite` gives is told with that file."""
     built: list[Option] = []
     for entry in entries:
         fields = {path: [value] for path, value in entry.fields.items()} | {**given}
-        if axis == "host" and DOUBLING in fields.get("threads", ()):
-            fields["threads"] = _doubled(catalogue, entry.name, fields, host)
-        built += options(catalogue, axis, entry.name, fields, entry.label)
+        try:
+            if axis == "host" and DOUBLING in fields.get("threads", ()):
+                fields["threads"] = _doubled(catalogue, entry.name, fields, host)
+            built += options(catalogue, axis, entry.name, fields, entry.label)
+        except UserError as error:
+            if any(str(error).startswith(f"{axis}.{path}") for path in entry.fields if path not in given):
+                raise UserError(f"{suite}: axes.{axis}: {entry.name}: {error}") from error
+            raise
     labels = [option.label for option in built]
     twice = next((label for label in labels if labels.count(label) > 1), None)
     if twice is not None:

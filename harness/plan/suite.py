@@ -85,8 +85,8 @@ def read_suite(path: Path) -> Suite:
         version=_whole(values.get("version", 1), f"{path}: version"),
         description=_words(values.get("description", ""), f"{path}: description"),
         axes={axis: tuple(_entry(item, f"{path}: axes.{axis}") for item in _list(axes[axis])) for axis in axes},
-        exclude=tuple(_exclusion(item, f"{path}: exclude") for item in _list(values.get("exclude", []))),
-        gates=tuple(_gate(item, f"{path}: gates") for item in _list(values.get("gates", []))),
+        exclude=tuple(_exclusion(item, f"{path}: exclude") for item in _items(values, "exclude", path)),
+        gates=tuple(_gate(item, f"{path}: gates") for item in _items(values, "gates", path)),
         baseline={
             axis: _text(value, f"{path}: baseline.{axis}")
             for axis, value in _mapping(values.get("baseline", {}), f"{path}: baseline").items()
@@ -175,6 +175,13 @@ def _words(value: Any, where: str) -> str:
     if isinstance(value, (list, dict, NoneType)):
         raise UserError(f"{where}: want text, found {shown(value)}")
     return str(value)
+
+
+def _items(values: Mapping[str, Any], key: str, path: Path) -> list[Any]:
+    """Return a suite's exclusions or gates, none where it does not speak of them."""
+    if values.get(key, []) is None:
+        raise UserError(f"{path}: {key}: want a list of mappings, found null")
+    return _list(values.get(key, []))
 
 
 def _list(value: Any) -> list[Any]:

@@ -104,6 +104,8 @@ def allowed(text: str, found: Tuning) -> Criterion:
     """
     share = text.strip().endswith("%")
     try:
+        if not text.isascii() or "_" in text:  # Python reads 1_0 and other digits too
+            raise ValueError(text)
         value = float(text.strip().removesuffix("%")) / (100 if share else 1)
         return Criterion((Bound(found.metric, value, share, found.greater_is_better),))
     except ValueError:

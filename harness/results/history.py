@@ -306,7 +306,8 @@ def _refuse(root: Path, wanted: str | None, known: set[str]) -> NoReturn:
     if wanted is None:
         raise UserError(f"{root / store.RUNS}: no run has evaluated or measured any cell")
     strange = next((word for word in wanted.split("/") if word not in known), None)
-    hint = (
-        "; no one cell has these labels in this order" if strange is None else f": '{strange}'{nearest(strange, known)}"
-    )
+    if strange is None:
+        hint = "; no one cell has these labels in this order"
+    else:
+        hint = nearest(strange, known) if strange == wanted else f": '{strange}'{nearest(strange, known)}"
     raise UserError(f"{root / store.RUNS}: no run has evaluated or measured a cell '{wanted}'{hint}")

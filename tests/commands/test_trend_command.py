@@ -60,6 +60,10 @@ def test_a_damaged_run_is_said_to_be_passed_over(tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--pairs", "0"], "--pairs 0: want from 2"),
+        (["--margin", "nan"], "--margin nan: want a share"),
+        (["--margin=-1"], "--margin -1: want a share"),
+        (["--margin", "1e9"], "--margin 1e+09: want a share"),
         (["nothing_like_it"], "no run has evaluated or measured a cell 'nothing_like_it'"),
         (["--metric", "speed"], "invalid choice: 'speed'"),
         (["--confirm", "--pairs", "3"], "--pairs 3: want 8 or more"),

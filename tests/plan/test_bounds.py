@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import math
 import re
+import shlex
 import typing
 from collections.abc import Iterator
 
@@ -88,13 +89,13 @@ def test_a_bound_itself_is_taken(path: str, domain: Domain) -> None:
     [
         (["protocol.blocks=10000000"], "protocol.blocks=10000000: want at most 1000"),
         (["protocol.latency_batch_size=100000000000000"], "want at most 65536"),
-        (["protocol.latency_batch_size=1e14"], "Integer"),
-        (["protocol.blocks=2.5"], "Integer"),
-        (["protocol.blocks=true"], "Integer"),
+        (["protocol.latency_batch_size=1e14"], "want a whole number"),
+        (["protocol.blocks=2.5"], "want a whole number"),
+        (["protocol.blocks=true"], "want a whole number"),
         (["protocol.huge_pages=5"], "protocol.huge_pages=5: want true or false"),
         (["model.trust_remote_code=2"], "model.trust_remote_code=2: want true or false"),
         (["task.labels=[[a],b]"], "task.labels"),
-        (["protocol.measure_seconds=" + "9" * 4000], "protocol.measure_seconds: "),
+        (["protocol.measure_seconds=" + "9" * 4000], "want a number of 64 bits"),
         (["protocol.blocks=" + "9" * 4000], "protocol.blocks=999"),
         (["host.cores=[9999]"], "host.cores=9999: want at most 8191"),
         (["host.cores=[0,0]"], "CPU 0 is there twice"),
@@ -116,8 +117,31 @@ def test_a_bound_itself_is_taken(path: str, domain: Domain) -> None:
         (["task.text=${oc.env:HARNESS_UNSET_VARIABLE}"], "task.text: "),
         (["task.text=${.nope}"], "task.text: "),
         (["task.text=${.text}"], "task."),
-        (["task.source=null"], "task.source: "),
-        (["approach.options=${oc.select:a}"], "approach.options: "),
+        (["task.source=null"], "task.source=null: want a mapping"),
+        (["approach.options=${oc.select:a}"], "approach.options=null: want a mapping"),
+        (["backend.variables={OMP_X:[1]}"], "backend.variables.OMP_X=[1]: want text"),
+        (['backend.variables={OMP_X:{OMP_Y:"1"}}'], "backend.variables.OMP_X={'OMP_Y': '1'}: want text"),
+        (["backend.isa_variables={avx2:{OMP_X:[1]}}"], "backend.isa_variables.avx2.OMP_X=[1]: want text"),
+        (["backend.isa_variables.avx2={OMP_X:{a:b}}"], "backend.isa_variables.avx2.OMP_X={'a': 'b'}: want text"),
+        (["backend.isa_variables={avx2:1}"], "avx2=1: want a mapping of names to texts"),
+        (["task.labels.0=a"], "want the whole list, such as task.labels=[a,b]"),
+        (["host.cores.0=1"], "want the whole list, such as host.cores=[0,1]"),
+        (["host.cores.x=1"], "want the whole list, such as host.cores=[0,1]"),
+        (["approach.fallback.0=x"], "want the whole list, such as approach.fallback=[a,b]"),
+        (["protocol.scenario.offline_cores.0=1"], "want the whole list, such as protocol.scenario.offline_cores=[0,1]"),
+        (["host.threads.0=1"], "host.threads is one value, without parts; want host.threads=VALUE"),
+        (["protocol.scenario={offline_cores:[[1]]}"], "offline_cores=[[1]]: want a list of single values"),
+        (["protocol.scenario.offline_cores=[2,1,2]"], "offline_cores=2+1+2: want each of them once"),
+        (["task.fine_tune={frozen:[{a:b}]}"], "task.fine_tune.frozen=[{'a': 'b'}]: want a list of single values"),
+        (["approach.activation={reduce_range:5}"], "approach.activation.reduce_range=5: want true or false"),
+        (["task.labels={a:b}"], "want a list, such as task.labels=[a,b]"),
+        (["task.labels=a"], "task.labels=a: want a list"),
+        (["host.cores=[null]"], "want each item a whole number, found null"),
+        (["task.text=null"], "task.text=null: want text"),
+        (["protocol.scenario=[1]"], "want a mapping of blocks, seconds"),
+        (["task.max_length='1_0'"], "task.max_length=1_0: want a whole number"),
+        (["task.max_length='\u0663'"], "want a whole number"),
+        (["task.max_length=${oc.env:PATH}"], "leads to a value that it cannot have; want a whole number"),
         (["backend=../backend/eager"], "no such option"),
         (["backend=" + "x" * 5000], "no such option"),
         (["model=/etc/hostname"], "no such option"),
@@ -136,6 +160,36 @@ def test_what_cannot_be_meant_is_refused_before_anything_runs(overrides: list[st
     with pytest.raises(UserError) as error:
         make_plan(SHIPPED, overrides)
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "typed", "value"),
+    [
+        ("task.text=${.}", r"""'task.text="\${.}"'""", "${.}"),
+        ("task.text=${a b}", r"""'task.text="\${a b}"'""", "${a b}"),
+        ("task.text=${nope:1}", r"""'task.text="\${nope:1}"'""", "${nope:1}"),
+        ('task.text="${"', r"""'task.text="\${"'""", "${"),
+        ("task.text=${", r"""'task.text="\${"'""", "${"),
+        (r'task.text="a\\${"', r"""'task.text="a\\\\\${"'""", r"a\\${"),
+        ("task.labels=[a,'${b}']", r"""'task.labels=[a,"\${b}"]'""", ("a", "${b}")),
+        ("task.source.path=/tmp/a${b}.csv", r"""'task.source.path="/tmp/a\${b}.csv"'""", "/tmp/a${b}.csv"),
+    ],
+)
+def test_a_reference_that_leads_nowhere_is_told_with_the_text_that_is_taken(
+    override: str, typed: str, value: object
+) -> None:
+    own = ["task=custom", "task.split.held_out=20", "task.source.path=x.csv"]
+    plan_of = functools.partial(make_plan, SHIPPED)
+    with pytest.raises(UserError) as error:
+        plan_of([*own[: 2 if "path" in override else 3], override])
+    assert typed in str(error.value) and len(str(error.value)) <= 400
+    assert not re.search(r"token|extraneous|viable|nterpolation", str(error.value))
+    (argument,) = shlex.split(typed)
+    plan = plan_of([*own[: 2 if "path" in override else 3], argument])
+    found = plan.cells[0].task
+    for part in argument.partition("=")[0].split(".")[1:]:
+        found = getattr(found, part)
+    assert found == value
 
 
 def test_a_backends_name_is_looked_up_and_never_a_path() -> None:

@@ -47,7 +47,7 @@ def test_custom_model_and_task_need_only_overrides(tmp_path):
         (["bckend=fx"], ["bckend", "did you mean 'backend'"]),
         (["approach=ptq_sttic"], ["approach=ptq_sttic", "did you mean 'ptq_static'"]),
         (["approach.calibration.smaples=5"], ["approach.calibration.smaples", "did you mean 'samples'"]),
-        (["approach.calibration.samples=many"], ["approach.calibration.samples", "many", "Integer"]),
+        (["approach.calibration.samples=many"], ["approach.calibration.samples", "many", "want a whole number"]),
         (["approach.calibration.samples=0"], ["approach.calibration.samples=0", "at least 1"]),
         (["approach.weight.dtype=int9"], ["approach.weight.dtype=int9", "int8, uint8"]),
         (["protocol.confidence=2"], ["protocol.confidence=2", "at most"]),

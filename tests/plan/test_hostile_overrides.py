@@ -8,6 +8,7 @@ import shlex
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
 from harness import quoting
 from harness.errors import UserError
@@ -110,15 +111,20 @@ def test_no_more_overrides_than_anybody_types() -> None:
         parse(["protocol.seed=1"] * 1000)
 
 
+def resolved(argument: str) -> dict:
+    return OmegaConf.to_container(OmegaConf.create(parse([argument]).fields["task"]), resolve=True)
+
+
 @given(TEXTS)
 @example("${x}")
+@example("\\${x\\\\${y}\\")
 @example("\\")
 @example("null")
 def test_what_is_quoted_is_read_as_it_is(text: str) -> None:
     (argument,) = shlex.split(quoting.override("task.text", [text]))
-    assert parse([argument]).fields["task"] == {"text": [text]}
+    assert resolved(argument) == {"text": [text]}
     (argument,) = shlex.split(quoting.override("task.labels", [text, "b"], is_list=True))
-    assert parse([argument]).fields["task"] == {"labels": [[text, "b"]]}
+    assert resolved(argument) == {"labels": [[text, "b"]]}
 
 
 @given(st.sampled_from(("task.text=", "backend=", "+tuner=", "suite=", "seed=", "", "task.", "~")), st.text() | TEXTS)
