@@ -146,7 +146,7 @@ def accuracy() -> record.Record:
 
 def invocation(block: int = 0, iterations: int = 3) -> record.Record:
     """Return an invocation with so many timed iterations."""
-    series = {"batch_size": 1, "sequence_length": 128, "steady": True, "warmup_ns": []}
+    series = {"sequence_length": 128, "steady": True, "warmup_ns": [], "latency_ns": [4_000_000] * iterations}
     return record.invocation(
         cell="minilm/sentiment",
         cell_digest="d1",
@@ -163,7 +163,7 @@ def invocation(block: int = 0, iterations: int = 3) -> record.Record:
         rss_loaded_bytes=400_000_000,
         threads=2,
         cores=(0, 1),
-        series=[{"role": role, **series, "latency_ns": [4_000_000] * iterations} for role in ("latency", "throughput")],
+        series=[{"role": role, "batch_size": rows, **series} for role, rows in (("latency", 1), ("throughput", 8))],
         control={"gemm_ns": [3], "gemm_size": 512, "stream_ns": [4], "stream_bytes": 64},
         system={"before": {"load_average": [0.5, 0.5, 0.25], "steal_ticks": 0, "throttle_count": None}, "after": {}},
         timer_ns=41.5,
