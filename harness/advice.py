@@ -29,7 +29,8 @@ EXIT_STATUSES: dict[int, Advice] = {
     2: Advice(
         "wrong usage",
         "Nothing was measured, or nothing more. The line on standard error names the file or field, what was wrong and "
-        "what would be right; mend that and give the same command again. A cache or results that cannot be written "
+        "what would be right; mend that and give the same command again. In `plan`, what no cell could run with stands "
+        "below the matrix, each after `problem:`. A cache or results that cannot be written "
         "are told in the same way, as is a backend's environment that `env build` could not build.",
     ),
     3: Advice(

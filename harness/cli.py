@@ -101,10 +101,11 @@ def run(arguments: list[str]) -> int:
     parser = _parser(first)
     parsed, rest = parser.parse_known_args(arguments)
     # argparse takes positionals up to the first option only: `run suite=x --new protocol=y` leaves the second over.
-    if rest and (not hasattr(parsed, "overrides") or any(word.startswith("-") for word in rest)):
+    several = next((name for name in ("overrides", "names") if hasattr(parsed, name)), None)
+    if rest and (several is None or any(word.startswith("-") for word in rest)):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if rest:
-        parsed.overrides += rest
+    if several is not None:
+        setattr(parsed, several, [*getattr(parsed, several), *rest])
     if parsed.command is None:
         parser.print_help()
         return 2 if arguments else 0
@@ -127,8 +128,8 @@ def _parser(chosen: str | None) -> _Parser:
             epilog=f"Example: {command.example}",
         )
         sub.set_defaults(command=command.name)
-        sub.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
-        sub.add_argument("--project", type=Path, metavar="DIR", help="a folder with conf/ and suites/ of your own")
+        sub.add_argument("--results", type=_folder, default=Path("results"), metavar="DIR", help="default: results")
+        sub.add_argument("--project", type=_folder, metavar="DIR", help="a folder with conf/ and suites/ of your own")
         if command.takes_overrides:
             sub.add_argument(
                 "overrides",
@@ -142,6 +143,12 @@ def _parser(chosen: str | None) -> _Parser:
             sub.set_defaults(execute=execute)
             getattr(module, "add_options", lambda sub: None)(sub)
     return parser
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("want a folder; the current one is .")
+    return Path(text)
 
 
 def is_terminal() -> bool:

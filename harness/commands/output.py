@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UnwritableError
+from harness.errors import UnwritableError, UserError
 from harness.terminal import Console, Text
 
 #: Of all objects that are printed, together; a field that is removed or changed raises it, a new field does not.
@@ -65,6 +65,8 @@ def write(out: str | None, default: Path, make: Callable[[Path], list[Path]]) ->
     """
     if out == STDOUT:
         return Written()
+    if out == "":
+        raise UserError("--out: want a folder; the current one is .")
     if out is not None:
         return Written(tuple(make(Path(out))))
     try:

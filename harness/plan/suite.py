@@ -94,7 +94,10 @@ def read_suite(path: Path) -> Suite:
         seed=_whole(values.get("seed", 0), f"{path}: seed"),
     )
     check_baseline(suite.baseline, suite.axes, f"{path}: baseline")
+    named = [gate.name for gate in suite.gates if gate.name != str(dict(gate.require))]
     for gate in suite.gates:
+        if named.count(gate.name) > 1:
+            raise UserError(f"{path}: gates: two gates are named '{shown(gate.name)}'; want a name of its own for each")
         check_match(gate.match, suite.axes, f"{path}: gates: gate {gate.name}: match")
         check_gate(gate, f"{path}: gates", bool(suite.baseline))
     return suite
@@ -133,7 +136,7 @@ def _gate(item: Any, where: str) -> Gate:
             f'{where}: {shown(item.get("name"))} requires nothing; want e.g. require: {{speedup: ">= 1.5"}}'
         )
     return Gate(
-        name=_words(item.get("name", str(item["require"])), f"{where}: name"),
+        name=_text(item.get("name", str(item["require"])), f"{where}: name"),
         require={key: str(value) for key, value in _mapping(item["require"], f"{where}: require").items()},
         match=_match(item.get("match", {}), where),
         when={key: str(value) for key, value in _mapping(item.get("when", {}), f"{where}: when").items()},

@@ -33,6 +33,9 @@ def test_help_shows_a_real_example(command, capsys):
         (["env", "remove"], "name the environments"),
         (["table", "--results", "nowhere"], "no run is there yet"),
         (["plan", "--project", "nowhere"], "nowhere: no such folder"),
+        (["plan", "--project", ""], "--project: want a folder; the current one is ."),
+        (["table", "--results", ""], "--results: want a folder; the current one is ."),
+        (["env", "remove", "--results", "r", "trch"], "did you mean 'torch'"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_2(arguments, words, capsys):

@@ -130,6 +130,11 @@ def test_out_names_the_folder_and_one_that_cannot_be_written_is_an_error(results
     assert sorted(results.rglob("*")) == before
 
 
+def test_an_empty_word_names_no_folder(results, capsys) -> None:
+    assert main(["table", RUN, "--results", str(results), "--out", ""]) == 2
+    assert "--out: want a folder; the current one is ." in capsys.readouterr().err
+
+
 def test_a_dash_prints_the_markdown_and_writes_nothing(results, tmp_path, capsys) -> None:
     assert main(["table", RUN, "--results", str(results), "--out", str(tmp_path)]) == 0
     capsys.readouterr()
