@@ -150,7 +150,8 @@ def assemble(
 
 def _folders(environments: Environments, place: Place, code: Code) -> list[tuple[str, Path]]:
     """Return the folders from which the paths in a run's records are written."""
-    projects = [folder.parent for folder in environments.catalogue.conf]
+    known = environments.catalogue
+    projects = dict.fromkeys(folder.parent for folder in (*known.conf, *known.suites))
     return [
         *(("<code>", folder) for folder in (code.package.parent, PACKAGE.parent)),
         *(("<cache>", place.cache), ("<results>", place.results)),

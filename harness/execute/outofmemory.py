@@ -15,6 +15,9 @@ _WORDS = (
     "OOM when",
 )
 
+#: What the dynamic linker says where there is no room for a library; behind a colon it has another reason (dl-load.c).
+_NO_ROOM = re.compile(r"failed to map segment from shared object(?!:)")
+
 #: Where the kernel counts its kills for want of memory: of the whole host, and of a container's control group
 #: (``admin-guide/cgroup-v2.rst``, ``cgroup-v1/memory.rst``). A count that is not readable is left out.
 _COUNTS = ("proc/vmstat", "sys/fs/cgroup/memory.events", "sys/fs/cgroup/memory/memory.oom_control")
@@ -22,7 +25,7 @@ _COUNTS = ("proc/vmstat", "sys/fs/cgroup/memory.events", "sys/fs/cgroup/memory/m
 
 def said(text: str) -> bool:
     """Say whether an allocator's complaint stands in a message or the end of a log."""
-    return any(word in text for word in _WORDS)
+    return any(word in text for word in _WORDS) or _NO_ROOM.search(text) is not None
 
 
 class Watch:

@@ -246,6 +246,7 @@ def _header(path: Path, read: Callable[[bytes, Path, int], Record]) -> Record:
     if first.get("type") != "header":
         raise UserError(f"{path}: begins with no header; want a run's file")
     if first.get("run") != path.stem:
+        lines.decoded(line, path, 1)  # a name that none can have is damage
         # Its tables would be written in the place of another run's.
         named = shown(first.get("run"))
         raise UserError(f"{path}: holds run {named}, so its name should be {named}.jsonl")

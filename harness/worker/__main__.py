@@ -118,7 +118,8 @@ def _limit(spec: dict[str, Any]) -> None:
     for name, wanted in ((resource.RLIMIT_DATA, spec["memory_limit_bytes"]), (resource.RLIMIT_CORE, 0)):
         hard = resource.getrlimit(name)[1]
         limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(name, (limit, limit))
+        # The hard limit stays, so that the control, which is none of the cell's, can have what the host has.
+        resource.setrlimit(name, (limit, hard))
 
 
 def _named(error: BaseException, out: str | None) -> tuple[str, str]:

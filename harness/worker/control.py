@@ -8,12 +8,14 @@ It runs in a process of its own, which ends before a model is loaded: its buffer
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -45,11 +47,26 @@ def run(threads: int) -> dict[str, int | list[int]]:
     paths = [package, os.environ.get("PYTHONPATH", "")]
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     command = [sys.executable, "-m", __name__, str(threads)]
-    finished = subprocess.run(command, capture_output=True, text=True, env=variables, stdin=subprocess.DEVNULL)
+    with _without_memory_limit():
+        finished = subprocess.run(command, capture_output=True, text=True, env=variables, stdin=subprocess.DEVNULL)
     if finished.returncode != 0:
         said = (finished.stderr.strip().splitlines() or ["no message"])[-1]
         raise StageError("error", f"the control's process ended with {finished.returncode}: {said}")
     return json.loads(finished.stdout)
+
+
+@contextlib.contextmanager
+def _without_memory_limit() -> Iterator[None]:
+    """Let what is started in the body have the memory that the host has: the limit is the cell's.
+
+    NumPy's OpenBLAS waits for ever for the buffers that it cannot have.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def measured(threads: int) -> dict[str, int | list[int]]:

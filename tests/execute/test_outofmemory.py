@@ -33,4 +33,6 @@ def test_an_allocators_complaint_is_recognised():
     assert said(
         "RuntimeError: [enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you ..."
     )
+    assert said("ImportError: libtorch_cpu.so: failed to map segment from shared object")
+    assert not said("ImportError: libtorch_cpu.so: failed to map segment from shared object: Operation not permitted")
     assert not said("ValueError: memory_limit_bytes")

@@ -196,7 +196,7 @@ def test_a_run_of_which_no_cell_has_its_files_is_a_mistake_and_one_of_some_is_no
     (tmp_path / "encoder").mkdir()
     here, typo = tmp_path / "encoder", tmp_path / "encodr"
     wanted = ["model=custom", "task=sentiment", "backend=eager", "approach=fp32"]
-    require_any(make_plan(catalogue(), [*wanted, f"model.source.path={typo},{here}"]).cells)
+    require_any(make_plan(catalogue(), [*wanted, f'model.source.path="{typo}","{here}"']).cells)
     with pytest.raises(UserError, match=r"model\.source\.path of custom: .*encodr: no such file.*'encoder'"):
         require_any(make_plan(catalogue(), [*wanted, f"model.source.path={typo}"]).cells)
     require_any(make_plan(catalogue(), ["suite=quickstart"]).cells)

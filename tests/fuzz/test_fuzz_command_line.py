@@ -10,7 +10,7 @@ from tests.fuzz.driver import call
 from tests.fuzz.explore import explore, require_none
 
 
-@pytest.mark.parametrize(("form", "count"), [((), 700), (("--json",), 60), (("--compatibility",), 40)])
+@pytest.mark.parametrize(("form", "count"), [((), 400), (("--json",), 60), (("--compatibility",), 40)])
 def test_overrides(sandbox, tries, form, count):
     def case(overrides):
         finished = call(sandbox, "plan", *sandbox.places(), *form, "suite=small", *overrides)
@@ -27,8 +27,8 @@ def test_a_number_that_no_config_can_mean_is_refused(sandbox, tries):
         accepted = (f"accepted: {path}",) if finished.status == 0 else ()
         return (*finished.faults, *accepted), override
 
-    findings = explore(command_lines.impossible, case, 450, tries["random"])
-    require_none(findings, 400)
+    findings = explore(command_lines.impossible, case, 250, tries["random"])
+    require_none(findings, 220)
 
 
 @pytest.mark.parametrize(
@@ -60,4 +60,4 @@ def test_words_of_the_reading_commands(sandbox, tries):
         finished = call(sandbox, *words[:1], *options, *words[1:])
         return finished.faults, " ".join(repr(text)[:200] for text in words)
 
-    require_none(explore(command_lines.reading_commands(), case, 300 * tries["factor"], tries["random"]), 300)
+    require_none(explore(command_lines.reading_commands(), case, 200 * tries["factor"], tries["random"]), 200)

@@ -51,7 +51,7 @@ def test_a_lock_holds_pins_and_nothing_else(tries):
         strange = [line for line in bare if not _PIN.fullmatch(" ".join(line.split()))]
         return tuple(f"accepted: {line!r:.40}" for line in strange[:1]), repr(text)
 
-    require_none(explore(locks, case, 300 * tries["factor"], tries["random"]), 300)
+    require_none(explore(locks, case, 200 * tries["factor"], tries["random"]), 200)
 
 
 def test_bytes_of_a_lock(sandbox, tries):
@@ -165,7 +165,7 @@ def test_checkpoints(sandbox, own, tries):
             shown = repr(content[:200])
         return finished.faults, f"{name}: {shown}"
 
-    require_none(explore(checkpoint_files, case, 200 * tries["factor"], tries["random"]), 200)
+    require_none(explore(checkpoint_files, case, 130 * tries["factor"], tries["random"]), 130)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
@@ -197,4 +197,4 @@ def test_hosts(sandbox, tries):
         return finished.faults, f"{command}: {hostile.told(base, value)}"
 
     examples = st.tuples(st.sampled_from(("doctor", "plan")), hostile.changed(base, depth=5))
-    require_none(explore(examples, case, 120 * tries["factor"], tries["random"]), 120)
+    require_none(explore(examples, case, 80 * tries["factor"], tries["random"]), 80)

@@ -29,7 +29,7 @@ def test_suites(sandbox, tries):
         finished = call(sandbox, "plan", *sandbox.places(), "suite=own")
         return finished.faults, repr(content[-400:])
 
-    require_none(explore(yaml_files.files(yaml_files.SUITE), case, 350 * tries["factor"], tries["random"]), 350)
+    require_none(explore(yaml_files.files(yaml_files.SUITE), case, 220 * tries["factor"], tries["random"]), 220)
 
 
 @pytest.mark.parametrize("group", GROUPS)

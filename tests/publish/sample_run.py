@@ -142,10 +142,12 @@ class SampleRun:
         Others took `foreign_share` of its cores meanwhile; None: the host does not tell.
         """
         spread = np.linspace(0.95, 1.05, iterations)
+        batches = (self.protocol.latency_batch_size, self.protocol.throughput_batch_size)
+        levels = zip(("latency", "throughput"), batches, (latency_ms, throughput_ms), strict=True)
         series = [
             {"role": role, "batch_size": rows, "sequence_length": 128, "steady": steady, "warmup_ns": [],
              "latency_ns": [round(level * MS * factor) for factor in spread]}
-            for role, rows, level in (("latency", 1, latency_ms), ("throughput", 8, throughput_ms))
+            for role, rows, level in levels
         ]  # fmt: skip
         system = {"before": {}, "after": {}} if foreign_share is None else readings(foreign_share, threads)
         control = {"gemm_ns": [gemm_ns], "gemm_size": 1, "stream_ns": [1], "stream_bytes": 1}

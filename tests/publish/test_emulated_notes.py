@@ -83,7 +83,7 @@ def results(tmp_path):
 
 def test_a_run_of_it_is_done_when_it_is_evaluated(results, capsys):
     class Arguments:
-        run = RUN
+        run, json = RUN, False
 
     Arguments.results = results
     assert status.run(Arguments) == 0

@@ -73,8 +73,9 @@ class Place:
             line = [sys.executable, "-c", _JUMPING, *line[3:]]
 
         def limit() -> None:
-            # Whoever runs tests in the background has them ignore interrupts.
+            # Whoever runs tests in the background, or under nohup, has them ignore these.
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
             if file_bytes is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
 

@@ -89,7 +89,7 @@ def test_what_cannot_be_run_is_said_in_one_line(project, cache, recorded, tmp_pa
     text = lock.read_text()
     record = f"{recorded.stem}:ptq_static"
     try:
-        lock.write_text(text + "six==1.17.0\n")
+        lock.write_text(text + "nobody-asks-for-this==1.17.0\n")
         edited = harness(project, cache, "rerun", record)
         lock.write_text(f"# of then\n{text}")
         commented = harness(project, cache, "rerun", record)

@@ -34,7 +34,7 @@ def _history_of(project: Path, run: Path) -> None:
         for option in copy[0]["options"]:
             # Nothing reads this variable: both states are equally fast.
             if option["axis"] == "backend" and early:
-                option["config"]["variables"] = {"HARNESS_NOBODY_READS_THIS": "1"}
+                option["config"]["variables"] = {"OMP_NOBODY_READS_THIS": "1"}
         for series in (each for line in copy if line["type"] == "invocation" for each in line["series"]):
             series["latency_ns"] = [round(5e6 * factor)] * len(series["latency_ns"])
         for line in (one for one in copy if one["type"] == "invocation"):
@@ -72,7 +72,7 @@ def test_a_step_that_cannot_be_repeated_is_not_confirmed(project: Path, cache: P
         next(option["config"]["variables"] for option in lines[0]["options"] if option["axis"] == "backend")
         for lines in sides
     ]
-    assert variables == [{"HARNESS_NOBODY_READS_THIS": "1"}, {}]
+    assert variables == [{"OMP_NOBODY_READS_THIS": "1"}, {}]
     counts = [sum(line["type"] == "invocation" for line in lines) for lines in sides]
     assert counts == [8, 8]
     finished = harness(mine, cache, "trend", CELL, "--no-pictures")

@@ -28,6 +28,9 @@ base, backend, fallback, activation = ARGS
 print(json.dumps(stage.compared(Path(base), backend, fallback, activation)))
 """
 
+#: Each trial of it is compiled, which takes minutes; tests/worker/test_foreign_tune.py tunes it in every run of the tests.
+SLOW = {"pt2e"}
+
 BACKENDS = {"fx": "torch", "pt2e": "torchao", "onnxruntime": "onnxruntime", "openvino": "openvino"}
 
 #: Where a product of attention is quantized too, the one that takes the planted values has outliers as well.
@@ -47,7 +50,10 @@ FILES = {
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(name, marks=pytest.mark.backend(environment)) for name, environment in BACKENDS.items()],
+    params=[
+        pytest.param(name, marks=[pytest.mark.backend(environment), *[pytest.mark.hours] * (name in SLOW)])
+        for name, environment in BACKENDS.items()
+    ],
 )
 def backend(request: pytest.FixtureRequest) -> str:
     return request.param
