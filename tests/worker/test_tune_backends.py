@@ -28,7 +28,7 @@ base, backend, fallback, activation = ARGS
 print(json.dumps(stage.compared(Path(base), backend, fallback, activation)))
 """
 
-#: Each trial of it is compiled, which takes minutes; tests/worker/test_foreign_tune.py tunes it in every run of the tests.
+#: Each trial of it is compiled, which takes minutes; test_foreign_tune.py tunes it in every run of the tests.
 SLOW = {"pt2e"}
 
 BACKENDS = {"fx": "torch", "pt2e": "torchao", "onnxruntime": "onnxruntime", "openvino": "openvino"}
