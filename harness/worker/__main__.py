@@ -115,11 +115,11 @@ def _limit(spec: dict[str, Any]) -> None:
     # No error: what containers refuse is told in the records, and never claimed.
     spec["bind_error"] = memory.bind(spec["memory_nodes"]) if spec["memory_nodes"] else None
     spec["amx_permission"] = amx.ask() if spec["amx"] else None
-    for name, wanted in ((resource.RLIMIT_DATA, spec["memory_limit_bytes"]), (resource.RLIMIT_CORE, 0)):
-        hard = resource.getrlimit(name)[1]
-        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        # The hard limit stays, so that the control, which is none of the cell's, can have what the host has.
-        resource.setrlimit(name, (limit, hard))
+    # Memory's hard limit stays, so that the control, which is none of the cell's, can have what the host has.
+    most = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    wanted = spec["memory_limit_bytes"]
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _named(error: BaseException, out: str | None) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def test_the_stage_finds_its_cell_its_cores_and_its_limits(tmp_path):
         "key": "some/cell",
         "protocol": "p",
         "cores": cores,
-        "data_limit": [2**30, 2**30],
+        "data_limit": [2**30, resource.getrlimit(resource.RLIMIT_DATA)[1]],
         "core_limit": [0, 0],
     }
     assert [(event["stage"], event["done"]) for event in told] == [("measure", 1)]

@@ -109,6 +109,19 @@ def test_the_controls_buffers_are_not_in_the_peak_memory_of_the_process_that_ask
     assert within - after > 0.9 * stream_bytes  # what it would have been
 
 
+def test_the_control_has_more_memory_than_the_cell_that_asks():
+    """Within that little, NumPy's OpenBLAS waits for ever for its buffers."""
+    program = (
+        "import resource; from harness.worker import control\n"
+        "hard = resource.getrlimit(resource.RLIMIT_DATA)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_DATA, (50_000_000, hard))\n"
+        "control.run(2)\n"
+        "print(resource.getrlimit(resource.RLIMIT_DATA) == (50_000_000, hard))"
+    )
+    command = [sys.executable, "-c", program]
+    assert subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout == "True\n"
+
+
 def test_a_control_that_fails_is_an_error_with_its_last_line():
     with pytest.raises(StageError, match=r"the control's process ended with 1: ValueError: .*must be larger than 0"):
         control.run(0)
