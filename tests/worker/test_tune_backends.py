@@ -28,8 +28,8 @@ base, backend, fallback, activation = ARGS
 print(json.dumps(stage.compared(Path(base), backend, fallback, activation)))
 """
 
-#: Each trial of it is compiled, which takes minutes; test_foreign_tune.py tunes it in every run of the tests.
-SLOW = {"pt2e"}
+#: Their trials take minutes; test_foreign_tune.py tunes these backends in every run of the tests.
+SLOW = {"pt2e", "openvino"}
 
 BACKENDS = {"fx": "torch", "pt2e": "torchao", "onnxruntime": "onnxruntime", "openvino": "openvino"}
 
