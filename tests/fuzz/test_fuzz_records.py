@@ -124,7 +124,7 @@ def test_changed_records(box, lines, tries):
             st.one_of(hostile.misstated(lines[place]), hostile.misstated(lines[place]), hostile.changed(lines[place])),
         )
     )
-    require_none(explore(examples, case, 220 * tries["factor"], tries["random"]), 220)
+    require_none(explore(examples, case, 120 * tries["factor"], tries["random"]), 120)
 
 
 def test_names_that_are_more_than_names(box, lines, tries):
@@ -143,7 +143,7 @@ def test_names_that_are_more_than_names(box, lines, tries):
     examples = st.tuples(
         st.sampled_from(COMMANDS), st.sampled_from(sorted(names)), st.one_of(st.sampled_from(hostile.TEXTS), st.text())
     )
-    require_none(explore(examples, case, 100 * tries["factor"], tries["random"]), 100)
+    require_none(explore(examples, case, 60 * tries["factor"], tries["random"]), 60)
 
 
 def test_changed_headers_are_no_plan_of_a_rerun(box, lines, tries):
@@ -162,7 +162,7 @@ def test_changed_headers_are_no_plan_of_a_rerun(box, lines, tries):
         path.write_text(_text([line, *lines[1:]], BAD))
         return attempt(box, opened).faults, hostile.told(lines[0], line)
 
-    require_none(explore(hostile.changed(lines[0], depth=7), case, 100 * tries["factor"], tries["random"]), 100)
+    require_none(explore(hostile.changed(lines[0], depth=7), case, 60 * tries["factor"], tries["random"]), 60)
 
 
 def test_damaged_files(box, lines, tries):
@@ -173,7 +173,7 @@ def test_damaged_files(box, lines, tries):
         return _run(box, command, content), f"{' '.join(command)}: {len(content)} of {len(whole)} bytes"
 
     examples = st.tuples(st.sampled_from(COMMANDS), hostile.damaged(whole))
-    require_none(explore(examples, case, 100 * tries["factor"], tries["random"]), 100)
+    require_none(explore(examples, case, 60 * tries["factor"], tries["random"]), 60)
 
 
 @pytest.mark.parametrize("kind", ["hosts", "aa"])
