@@ -11,6 +11,7 @@ from typing import Any
 from harness.errors import StageError
 from harness.execute import anonymous, conditions, pins
 from harness.execute import host as hosts
+from harness.execute.alone import alone
 from harness.execute.artefacts import Artefacts
 from harness.execute.child import Children
 from harness.execute.code import Code, own
@@ -118,7 +119,7 @@ def assemble(
     """
     host = hosts.describe()
     pythons, broken = _build(environments, plan.environments, view)
-    own_path = {} if code.known is None else {"PYTHONPATH": str(code.package.parent)}
+    own_path = {} if code.known is None else {"PYTHONPATH": str(alone(code.package))}
     children = Children(
         pythons=pythons,
         host=host,
@@ -153,7 +154,7 @@ def _folders(environments: Environments, place: Place, code: Code) -> list[tuple
     known = environments.catalogue
     projects = dict.fromkeys(folder.parent for folder in (*known.conf, *known.suites))
     return [
-        *(("<code>", folder) for folder in (code.package.parent, PACKAGE.parent)),
+        *(("<code>", folder) for package in (code.package, PACKAGE) for folder in (alone(package), package.parent)),
         *(("<cache>", place.cache), ("<results>", place.results)),
         *(("<project>", folder) for folder in (*projects, Path.cwd())),
         *anonymous.home(),

@@ -20,9 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import harness
 from harness.errors import FAILURE_KINDS
 from harness.execute import outofmemory
+from harness.execute.alone import alone
+from harness.execute.imported import PACKAGE
 from harness.execute.messages import Heard, listen
 
 #: Variables of the parent that reach a child; all others (OMP_*, MKL_*, ONEDNN_*, LD_PRELOAD, PYTHON*) are left out,
@@ -208,8 +209,7 @@ def _file_of(content: bytes):
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    package = str(Path(harness.__file__).resolve().parents[1])
-    return {**passed, **FIXED, "PYTHONPATH": package, **variables}
+    return {**passed, **FIXED, "PYTHONPATH": str(alone(PACKAGE)), **variables}
 
 
 def _end(process: subprocess.Popen, ended: int, patience_seconds: float) -> tuple[Any, int]:

@@ -43,7 +43,7 @@ def run(threads: int) -> dict[str, int | list[int]]:
     ------
     StageError : ``error`` when that process fails.
     """
-    package = str(Path(__file__).resolve().parents[2])
+    package = str(Path(__file__).parents[2])  # not resolved: what lies beside the package itself is the parent's
     paths = [package, os.environ.get("PYTHONPATH", "")]
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     command = [sys.executable, "-m", __name__, str(threads)]

@@ -14,6 +14,8 @@ import pytest
 from harness.errors import FAILURE_KINDS
 from harness.execute import launch as launching
 from harness.execute import messages
+from harness.execute.alone import alone
+from harness.execute.imported import PACKAGE
 from tests.backend_env import REPOSITORY
 from tests.execute.stand_ins import is_gone, program, run
 
@@ -35,6 +37,15 @@ result(seed=spec["seed"], at_end=sys.stdin.read())
     ]
     assert 0.2 <= outcome.user_seconds + outcome.system_seconds < outcome.wall_seconds + 0.1
     assert outcome.max_rss_bytes > 2**20
+
+
+def test_a_child_finds_the_package_and_nothing_that_lies_beside_it(tmp_path):
+    body = """
+path = os.environ["PYTHONPATH"]
+result(there=os.listdir(path), inside=os.path.exists(path + "/harness/worker/__main__.py"))
+"""
+    # Beside an installed package lie the parent's numpy and pandas, built for another Python.
+    assert run(program(tmp_path, body), tmp_path).values == {"there": ["harness"], "inside": True}
 
 
 def test_what_is_printed_is_no_message(tmp_path):
@@ -225,7 +236,7 @@ def test_only_the_named_variables_reach_a_child(tmp_path, monkeypatch):
     assert variables["https_proxy"] == "http://proxy.invalid:1"
     assert variables["PATH"] == os.environ["PATH"]
     assert variables["PYTHONHASHSEED"] == "0"
-    assert variables["PYTHONPATH"] == str(REPOSITORY)
+    assert variables["PYTHONPATH"] == str(alone(PACKAGE))
     assert variables["OMP_NUM_THREADS"] == "1"
 
 

@@ -28,7 +28,7 @@ LASTING = (
     *("rows", "beats_constant", "baseline", "difference", "difference_low", "difference_high", "agreement", "broken"),
     *("fixed", "mcnemar_p", "criterion", "confidence"),
     *("latency_batch", "sequence_length", "throughput_batch", "size_mb"),
-    *("int8_ops", "bf16_ops", "fp32_ops", "ops_source", "blocks", "blocks_wanted", "threads", "cores", "artefact"),
+    *("int8_ops", "bf16_ops", "fp32_ops", "ops_source", "threads", "cores", "artefact"),
     *("environment", "environment_lock", "cell_key", "cell_digest", "int8_share", "placement"),
 )  # fmt: skip
 

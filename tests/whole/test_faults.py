@@ -59,9 +59,8 @@ def test_children_that_misbehave_cost_their_own_invocation_at_most(place, untouc
     invocations = [line for line in lines if line["type"] == "invocation"]
     assert Counter(line["block"] for line in invocations) == {0: CELLS, 1: CELLS - 1}
     assert not any("ring" in line for line in invocations)
-    table = place.table(run)
-    assert sorted(row.pop("blocks") for row in table) == ["1", "2", "2"]
-    assert table == [{name: value for name, value in row.items() if name != "blocks"} for row in untouched]
+    # How many blocks count is left out of tables here: that, the host's other work decides.
+    assert place.table(run) == untouched
 
 
 def test_a_run_goes_on_after_a_full_disk_and_after_any_signal_while_cells_are_timed_in_turns(place, untouched):
