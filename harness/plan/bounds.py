@@ -87,5 +87,10 @@ def matching(pattern: str, form: str, default: Any) -> Any:
     return _declared(Domain(pattern=pattern, form=form), default)
 
 
+def name_of(what: str, default: Any) -> Any:
+    """Declare a text that is not empty or blank: the name of `what`, such as "a column"."""
+    return matching(r"(?s)\s*\S.*", f"the name of {what}", default)
+
+
 def _declared(domain: Domain, default: Any) -> Any:
     return dataclasses.field(default=default, metadata={_KEY: domain})

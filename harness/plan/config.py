@@ -20,6 +20,7 @@ from harness.plan.bounds import (
     file_name,
     listed,
     matching,
+    name_of,
     one_of,
     option_name,
     option_of,
@@ -120,12 +121,12 @@ class TaskConfig:
     source: SourceConfig = field(default_factory=SourceConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     kind: str = one_of(("classification", "regression", "language_modelling"), "classification")
-    text: str = "text"
-    text_pair: str | None = None
-    label: str = "label"
+    text: str = name_of("a column", "text")
+    text_pair: str | None = name_of("a column", None)
+    label: str = name_of("a column", "label")
     labels: tuple[str, ...] | None = listed(2, None)  # fixed label order; None: sorted labels of the training split
     # A module of harness/tasks/metrics; or a folder's or a hub's, which brings its own code.
-    metric: str = matching(r"\s*\S.*", "the name of a metric", "accuracy")
+    metric: str = name_of("a metric", "accuracy")
     trust_remote_code: bool = False  # True: the code of such a metric is run
     metric_key: str | None = None  # which of the metric's values; None: the module's own name
     greater_is_better: bool = True
