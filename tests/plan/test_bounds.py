@@ -17,7 +17,7 @@ from harness.errors import StageError, UserError
 from harness.plan.bounds import Domain, domain_of
 from harness.plan.catalogue import catalogue
 from harness.plan.compose import options
-from harness.plan.config import AXES, EnvironmentConfig, field_at
+from harness.plan.config import AXES, EnvironmentConfig, SplitConfig, field_at
 from harness.plan.domains import check_domains
 from harness.plan.matrix import MOST_CELLS, MOST_OPTIONS, make_plan
 
@@ -28,6 +28,7 @@ SHIPPED = catalogue()
 TOGETHER = {
     "protocol.target_half_width": {"budget_seconds": 60.0},
     "protocol.budget_seconds": {"target_half_width": 0.1},
+    "task.split.held_out": {"split": SplitConfig(evaluation="test")},
 }
 
 
