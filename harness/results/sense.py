@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from harness.plan.bounds import Domain, domain_of
-from harness.plan.config import AXES, ApproachConfig, ProtocolConfig
+from harness.plan.config import AXES, ApproachConfig
 
 Record = Mapping[str, Any]
 
@@ -30,12 +30,6 @@ _NEEDED: dict[str, tuple[str, ...]] = {
         *("criterion_relative", "confidence", "omp_wait_policy"),
     ),
 }
-
-#: Numbers of a protocol that readers calculate with; their bounds stand at the fields.
-_BOUNDED = ("blocks", "latency_batch_size", "throughput_batch_size", "criterion", "confidence")
-
-#: Likewise, in configs that have them.
-_BOUNDED_LATER = ("measure_seconds", "replacement_blocks", "in_turns")
 
 _MESSAGE_LENGTH = 200
 
@@ -87,18 +81,14 @@ def _config(option: Record, where: str) -> None:
     missing = next((name for name in _NEEDED[axis] if name not in config), None)
     _want(missing is None, f"{where}.config", f"no field {missing}, which each {axis} has")
     _fields(AXES[axis], config, f"{where}.config")
-    if axis == "protocol":
-        for name in (*_BOUNDED, *(name for name in _BOUNDED_LATER if name in config)):
-            domain, value = _domains()[name], config[name]
-            is_within = domain.low <= value <= domain.high
-            _want(is_within, f"{where}.config.{name}", f"{value}, want {domain.low:.12g} to {domain.high:.12g}")
 
 
 def _fields(schema: type, values: Record, where: str) -> None:
-    """Check the types of those fields of a config that today's schema knows; what it does not is of other code."""
+    """Check those fields of a config that today's schema knows, types and bounds; what it does not is of other code."""
     for name, hint in _hints(schema).items():
         if name in values:
             _fits(values[name], hint, f"{where}.{name}")
+            _is_within(values[name], _domains(schema)[name], f"{where}.{name}")
 
 
 def _fits(value: Any, hint: Any, where: str) -> None:
@@ -126,12 +116,20 @@ def _fits(value: Any, hint: Any, where: str) -> None:
         _want(is_right, where, f"{str(value)[:40]!r}, want {_WORDS[hint]}")
 
 
+def _is_within(value: Any, domain: Domain, where: str) -> None:
+    """Check the bounds of a number, or of each in a list, that readers may calculate with."""
+    if domain.low is not None:
+        for one in value if isinstance(value, list) else [value]:
+            is_within = one is None or domain.low <= one <= domain.high
+            _want(is_within, where, f"{one}, want {domain.low:.12g} to {domain.high:.12g}")
+
+
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
 @functools.cache
-def _domains() -> dict[str, Domain]:
-    return {field.name: domain_of(field) for field in dataclasses.fields(ProtocolConfig)}
+def _domains(schema: type) -> dict[str, Domain]:
+    return {field.name: domain_of(field) for field in dataclasses.fields(schema)}
 
 
 @functools.cache
@@ -200,6 +198,32 @@ def _invocation(invocation: Record) -> None:
         there, told = len(series["latency_ns"]), sum(series.get("turns", ()))
         is_whole = "turns" not in series or told == there
         _want(is_whole, f"series[{place}].turns", f"they hold {told} iterations, and latency_ns {there}")
+    _want(
+        invocation["threads"] <= len(invocation["cores"]), "threads", f"want {len(invocation['cores'])} cores at most"
+    )
+    _readings(invocation["system"], "system")
+
+
+#: What only grows while a process is measured.
+_GROWING = ("process_cpu_ns", "monotonic_ns")
+
+#: What may be below zero.
+_SIGNED = ("temperature_celsius",)
+
+
+def _readings(system: Record | None, where: str) -> None:
+    """Check what the kernel was asked before and after a measurement: whether the host was quiet is told by it."""
+    if system is None:
+        return
+    for when, told in system.items():
+        for name, value in told.items():
+            for one in value if isinstance(value, list) else [value]:
+                is_count = name in _SIGNED or one is None or one >= 0
+                _want(is_count, f"{where}.{when}.{name}", f"{one}, want 0 or more")
+    for name in _GROWING:
+        before, after = (system[when].get(name) for when in ("before", "after"))
+        has_grown = None in (before, after) or before <= after
+        _want(has_grown, f"{where}.after.{name}", f"{after}, and {before} before")
 
 
 def _scenario(scenario: Record) -> None:
@@ -210,6 +234,10 @@ def _scenario(scenario: Record) -> None:
     if scenario["scenario"] == "server":
         for name in ("percentile", "limit_ns"):
             _want(scenario[name] is not None, name, "null, which a server has not")
+    _readings(scenario["system"], "system")
+    for place, layout in enumerate(scenario["layouts"]):
+        for number, series in enumerate(layout["series"]):
+            _readings(series["system"], f"layouts[{place}].series[{number}].system")
 
 
 def _once(values: Iterable[Any], where: str, name: str) -> None:

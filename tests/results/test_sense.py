@@ -74,6 +74,23 @@ NONSENSE: list[tuple[record.Record, tuple, Callable[[Any], Any], str]] = [
     (sample_records.header(), ("options", 6, "config", "criterion"), lambda _: -0.5, "config.criterion: -0.5, want"),
     (sample_records.header(), ("options", 6, "config", "measure_seconds"), lambda _: -1, "measure_seconds: -1, want"),
     (sample_records.header(), ("options", 6, "config", "in_turns"), lambda _: -3, "in_turns: -3, want"),
+    (sample_records.header(), ("options", 5, "config", "price_per_hour"), lambda _: -1.0, "price_per_hour: -1.0, want"),
+    (sample_records.header(), ("options", 5, "config", "cores"), lambda _: [0, -1], "config.cores: -1, want 0 to 8191"),
+    (INVOCATION, ("threads",), lambda _: 3, "threads: want 2 cores at most"),
+    (INVOCATION, ("system", "before", "user_ticks"), lambda _: -5, "system.before.user_ticks: -5, want 0 or more"),
+    (INVOCATION, ("system", "after", "frequency_khz"), lambda _: [-1], "after.frequency_khz: -1, want 0 or more"),
+    (
+        INVOCATION,
+        ("system",),
+        lambda _: {"before": {"monotonic_ns": 2}, "after": {"monotonic_ns": 1}},
+        "system.after.monotonic_ns: 1, and 2 before",
+    ),
+    (
+        SCENARIO,
+        ("layouts", 0, "series", 0, "system"),
+        lambda _: {"before": {"process_cpu_ns": 2}, "after": {"process_cpu_ns": 1}},
+        r"layouts\[0\].series\[0\].system.after.process_cpu_ns: 1, and 2 before",
+    ),
     (
         sample_records.header(),
         ("options", 6, "config", "replacement_blocks"),
