@@ -68,13 +68,11 @@ def stored(axis: str, values: Mapping[str, Any], label: str) -> Any:
 
     Raises
     ------
-    UserError : as :func:`options`; or a value that would be filled in from elsewhere, such as ``${oc.env:HOME}``.
+    UserError : as :func:`options`.
     """
     try:
-        for path, value in _leaves(values).items():
-            if "${" in str(value):
-                raise UserError(f"{axis}.{path}: {_short(value)} would be filled in from elsewhere; want a plain value")
-        return _typed(AXES[axis], dict(values), axis, label, {})
+        # What looks like a reference, such as ${oc.env:HOME}, stands for itself: it was filled in when it was planned.
+        return _typed(AXES[axis], _literal(dict(values)), axis, label, {})
     except RecursionError as error:
         raise UserError(f"{axis}={label}: its config is nested too deeply") from error
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, AssertionError) as error:

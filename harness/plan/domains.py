@@ -202,14 +202,13 @@ def _check_task(task: TaskConfig, where: str) -> None:
     twice = next((label for label in task.labels or () if task.labels.count(label) > 1), None)
     if twice is not None:
         raise UserError(f"{where}.labels: '{twice}' is there twice; want each class once, in the order of the outputs")
-    if task.split.evaluation is None and is_prose:
-        raise UserError(f"{where}.split.evaluation: want a file of other documents than those of train")
-    if task.split.evaluation is None and task.split.held_out < 1:
+    _check_source(task.source, f"{where}.source")
+    # What a path leads to is opened at planning, and all that is wrong with it told then.
+    if task.source.path is None and task.split.evaluation is None and task.split.held_out < 1:
         raise UserError(
-            f"{where}.split: no row would be evaluated on; want {where}.split.evaluation=SPLIT (or a file), or "
+            f"{where}.split: no row would be evaluated on; want {where}.split.evaluation=SPLIT, or "
             f"{where}.split.held_out=ROWS, which takes them from the training rows"
         )
-    _check_source(task.source, f"{where}.source")
 
 
 def _check_source(source: SourceConfig, where: str) -> None:

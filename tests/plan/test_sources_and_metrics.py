@@ -9,7 +9,7 @@ import pytest
 from harness.errors import UserError
 from harness.plan.catalogue import catalogue
 from harness.plan.compose import options
-from harness.plan.config import SourceConfig, TaskConfig
+from harness.plan.config import SourceConfig, SplitConfig, TaskConfig
 from harness.plan.domains import check_domains
 from harness.plan.matrix import make_plan
 from harness.tasks.score import shipped
@@ -23,7 +23,7 @@ def _named(axis: str) -> list[str]:
 
 
 def _task(source: SourceConfig = GOOD, **fields) -> TaskConfig:
-    return TaskConfig(name="t", source=source, **fields)
+    return TaskConfig(name="t", source=source, split=SplitConfig(held_out=20), **fields)
 
 
 @pytest.mark.parametrize(

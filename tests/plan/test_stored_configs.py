@@ -23,14 +23,23 @@ def test_a_stored_config_is_held_against_its_schema():
             assert stored(axis, as_recorded, name) == option.config
 
 
+@pytest.mark.parametrize("text", ["${oc.env:HOME}", "${.name}", "a\\${b}", "a\\\\${"])
+def test_what_looks_like_a_reference_is_never_filled_in(text):
+    (option,) = options(catalogue(), "task", "sentiment", {"options": [{"a": [1]}]})
+    recorded = json.loads(json.dumps(dataclasses.asdict(option.config)))
+    given = {**recorded, "text": text, "labels": ["a", text], "options": {"a": [{"b": text}]}}
+    built = stored("task", given, "sentiment")
+    assert (built.text, built.labels, built.options) == (text, ("a", text), {"a": [{"b": text}]})
+
+
 @pytest.mark.parametrize(
     ("axis", "values", "words"),
     [
         ("task", {"name": "t", "no": 1}, r"task\.no: no such field"),
         ("task", {"name": "t", "max_length": "many"}, r"task\.max_length=many: want a whole number"),
         ("task", {"name": "t", "max_length": 1}, r"task\.max_length=1: want at least 2"),
-        ("task", {"name": "${oc.env:HOME}"}, r"task\.name: .*would be filled in from elsewhere"),
-        ("task", {"name": "t", "options": {"a": ["${oc.env:HOME}"]}}, r"task\.options\.a: .*would be filled in"),
+        ("task", {"name": "${oc.env:HOME}"}, r"task\.name=\$\{oc\.env:HOME\}: want letters, digits"),
+        ("task", {"name": "t", "max_length": "${oc.env:HOME}"}, r"task\.max_length: .*want a whole number"),
         ("task", {}, "field name is missing"),
         ("task", {"name": "t", "source": 3}, r"task\.source"),
         ("backend", {"name": "eager", "environment": "torch", "variables": "x"}, r"backend\.variables"),
