@@ -54,11 +54,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Refuse a family that there is not, and note which behaviour each test will assert here.
 
-    Tests that need hours are run only where ``-m`` speaks of them.
+    Tests that need hours are run only where ``-m`` speaks of them. The longest come first, so that no process of
+    several is left with them at the end; and last those that have the machine to themselves, for which all wait.
     """
     if "hours" not in config.option.markexpr:
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("hours")])
         items[:] = [item for item in items if not item.get_closest_marker("hours")]
+    items.sort(key=_place)
     for item in items:
         for mark in item.iter_markers("needs"):
             for family in mark.args:
@@ -67,6 +69,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 _SEEN[family, has(family)] += 1
     if hasattr(config, "workeroutput"):
         config.workeroutput["needs"] = [[*key, count] for key, count in _SEEN.items()]
+
+
+def _place(item: pytest.Item) -> int:
+    if item.get_closest_marker("alone") is not None:
+        return 2
+    return 0 if item.path.parent.name == "whole" else 1
 
 
 @pytest.hookimpl(optionalhook=True)

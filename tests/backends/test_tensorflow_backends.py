@@ -216,8 +216,14 @@ def test_cells_of_the_tests_are_those_made(stack):
     assert set(stack["made"]) == set(cells(stack["name"])) - (set() if has("avx512") else {"bf16"})
 
 
-def test_qat_learns_at_the_rate_of_each_step(stack: dict[str, Any], checkpoints: tuple[Path, dict]) -> None:
-    name = stack["name"]
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.backend(name), *[pytest.mark.hours] * (name != "tensorflow")])
+        for name in NAMES
+    ],
+)
+def test_qat_learns_at_the_rate_of_each_step(name: str, checkpoints: tuple[Path, dict]) -> None:
     moved = run_in(environment_python(name), _RATES, checkpoints[0], name, backend=name)
     assert moved["nothing"] == 0 and moved["first alone"] > 0
     # AdamW's first step moves what has a gradient by the rate itself.

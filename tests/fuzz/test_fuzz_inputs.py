@@ -51,7 +51,7 @@ def test_a_lock_holds_pins_and_nothing_else(tries):
         strange = [line for line in bare if not _PIN.fullmatch(" ".join(line.split()))]
         return tuple(f"accepted: {line!r:.40}" for line in strange[:1]), repr(text)
 
-    require_none(explore(locks, case, 200 * tries["factor"], tries["random"]), 200)
+    require_none(explore(locks, case, 300 * tries["factor"], tries["random"]), 300)
 
 
 def test_bytes_of_a_lock(sandbox, tries):
@@ -68,9 +68,9 @@ def test_bytes_of_a_lock(sandbox, tries):
         hostile.damaged(b"# pins\nsix==1.16.0\ntorch==2.12.1\n"),
         locks.map(lambda text: text.encode("utf-8", "replace")),
     )
-    findings = explore(examples, case, 40 * tries["factor"], tries["random"])
+    findings = explore(examples, case, 20 * tries["factor"], tries["random"])
     (folder / "own.yaml").unlink()
-    require_none(findings, 40)
+    require_none(findings, 20)
 
 
 def test_markers_of_built_environments(sandbox, tries):

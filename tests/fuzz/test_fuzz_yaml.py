@@ -43,7 +43,7 @@ def test_configs(sandbox, shipped, tries, group):
         finished = call(sandbox, "plan", *sandbox.places(), "suite=small", f"{group}=own")
         return finished.faults, repr(content[-400:])
 
-    require_none(explore(yaml_files.files(base), case, 25 * tries["factor"], tries["random"]), 25)
+    require_none(explore(yaml_files.files(base), case, 18 * tries["factor"], tries["random"]), 18)
 
 
 def test_environments(sandbox, shipped, tries):
@@ -57,6 +57,6 @@ def test_environments(sandbox, shipped, tries):
         finished = call(sandbox, "env", "list", *sandbox.places())
         return finished.faults, repr(content[-400:])
 
-    findings = explore(yaml_files.files(base), case, 25 * tries["factor"], tries["random"])
+    findings = explore(yaml_files.files(base), case, 18 * tries["factor"], tries["random"])
     (folder / "own.yaml").unlink()
-    require_none(findings, 25)
+    require_none(findings, 18)

@@ -110,6 +110,7 @@ def test_the_same_with_itself_is_written_down_for_this_host(project, cache):
     assert status.returncode == 0 and "complete" in status.stdout, status.stdout
 
 
+@pytest.mark.hours
 @pytest.mark.backend("torch")
 def test_a_target_brings_further_pairs_until_the_budget_is_spent(project, cache):
     budget_seconds = 20.0

@@ -120,7 +120,11 @@ def test_an_interrupted_search_goes_on_at_the_next_trial(fx):
 
 @pytest.mark.parametrize(
     ("backend", "environment", "tuner", "strategy", "max_trials"),
-    [pytest.param(*other, marks=pytest.mark.backend(other[1])) for other in _OTHERS],
+    [
+        # Inductor compiles each trial anew: a minute for what eager mode shows in seconds.
+        pytest.param(*other, marks=[pytest.mark.backend(other[1]), *[pytest.mark.hours] * (other[0] == "pt2e")])
+        for other in _OTHERS
+    ],
 )
 def test_each_backend_keeps_the_contract(base, backend, environment, tuner, strategy, max_trials):
     scenario = {"name": "one", "tuner": tuner, "strategy": strategy, "max_trials": max_trials}
