@@ -13,8 +13,6 @@ from harness.results import confirmations, store
 from harness.results.history import histories
 from tests.whole.tiny import harness
 
-pytestmark = pytest.mark.alone
-
 CELL = "fp32/eager"
 BEFORE, AFTER = 10, 6
 
