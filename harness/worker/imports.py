@@ -1,9 +1,15 @@
-"""Tells the time of a backend's imports from that of loading its model: both happen inside one `load`."""
+"""Tells the time of a backend's imports from that of loading its model: both happen inside one `load`.
+
+And leaves out what a load would import for nothing.
+"""
 
 from __future__ import annotations
 
 import builtins
+import contextlib
+import sys
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -36,3 +42,21 @@ class ImportClock:
         finally:
             self.elapsed_ns += time.monotonic_ns() - start
             self._inside = False
+
+
+@contextlib.contextmanager
+def without(package: str) -> Iterator[None]:
+    """Have a package count as not installed in the body, unless it is imported already.
+
+    transformers imports scikit-learn wherever it finds it, for one way of generating text, and with it SciPy, pandas
+    and pyarrow: a second and 100 MB of each process that loads one of its networks.
+    """
+    if package in sys.modules:
+        yield
+        return
+    # For a name with None, find_spec() finds nothing, and an import of it fails.
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[package]

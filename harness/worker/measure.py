@@ -26,7 +26,7 @@ from harness.errors import StageError
 from harness.models.limits import require_positions
 from harness.worker import control, memory, ring, steady, stopwatch, system
 from harness.worker.counters import Counters
-from harness.worker.imports import ImportClock
+from harness.worker.imports import ImportClock, without
 from harness.worker.ring import Turns
 from harness.worker.rows import Rows, load_rows
 from harness.worker.seeding import fix_threads
@@ -158,8 +158,7 @@ def padded_length(cell: Cell, tokenised: Path) -> int | None:
 
 def loaded(spec: dict[str, Any], cell: Cell) -> tuple[Backend, Rows, int | None]:
     """Return the backend with its artefact, the evaluation rows and :func:`padded_length`, with threads fixed."""
-    backend = backend_class(cell.backend.name)()
-    backend.load(Path(spec["inputs"]["artefact"]), cell)
+    backend, _, _ = _load(spec, cell)
     fix_threads(spec["seed"], spec["threads"])
     tokenised = Path(spec["inputs"]["tokenised"])
     return backend, load_rows(tokenised / "evaluation.npz"), padded_length(cell, tokenised)
@@ -191,7 +190,9 @@ def choose(
 
 def _load(spec: dict[str, Any], cell: Cell) -> tuple[Backend, int, int]:
     """Return the loaded backend, and the nanoseconds of its imports and of the rest of its loading."""
-    with ImportClock() as imports:
+    # Code that comes with a model may need whatever is installed.
+    spared = contextlib.nullcontext() if cell.model.trust_remote_code else without("sklearn")
+    with spared, ImportClock() as imports:
         start_ns = time.monotonic_ns()
         backend = backend_class(cell.backend.name)()
         backend.load(Path(spec["inputs"]["artefact"]), cell)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import builtins
+import importlib.util
 import sys
 import time
 
 import pytest
 
-from harness.worker.imports import ImportClock
+from harness.worker.imports import ImportClock, without
+from tests.backend_env import environment_python, run_in
 
 
 @pytest.fixture
@@ -37,3 +39,33 @@ def test_the_import_function_is_put_back_after_a_failed_import():
     with pytest.raises(ModuleNotFoundError), ImportClock():
         import no_module_has_this_name  # noqa: F401
     assert builtins.__import__ is original
+
+
+def test_a_package_is_not_installed_for_a_while(modules):
+    with without("slow_inner"):
+        assert importlib.util.find_spec("slow_inner") is None
+        with pytest.raises(ModuleNotFoundError):
+            import slow_inner  # noqa: F401
+    import slow_inner  # noqa: F401
+
+    with without("slow_inner"):
+        assert importlib.util.find_spec("slow_inner") is not None
+        import slow_inner  # noqa: F401
+
+
+_NETWORK = """
+def body(given):
+    import sys
+    from harness.worker.imports import without
+    with without("sklearn"):
+        from transformers import AutoModelForSequenceClassification, BertConfig
+        AutoModelForSequenceClassification.from_config(BertConfig(hidden_size=8, num_attention_heads=2))
+    before = [name for name in ("sklearn", "scipy.stats", "pandas") if name in sys.modules]
+    import sklearn.metrics
+    return before, sklearn.metrics.f1_score([0, 1], [0, 1])
+"""
+
+
+@pytest.mark.backend("torch")
+def test_a_network_is_loaded_without_scikit_learn_which_is_there_later():
+    assert run_in(environment_python("torch"), _NETWORK) == [[], 1.0]
