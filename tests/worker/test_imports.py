@@ -45,8 +45,8 @@ def test_a_package_is_not_installed_for_a_while(modules):
     with without("slow_inner"):
         assert importlib.util.find_spec("slow_inner") is None
         with pytest.raises(ModuleNotFoundError):
-            import slow_inner  # noqa: F401
-    import slow_inner  # noqa: F401
+            import slow_inner
+    import slow_inner
 
     with without("slow_inner"):
         assert importlib.util.find_spec("slow_inner") is not None
@@ -54,15 +54,14 @@ def test_a_package_is_not_installed_for_a_while(modules):
 
 
 _NETWORK = """
-def body(given):
-    import sys
-    from harness.worker.imports import without
-    with without("sklearn"):
-        from transformers import AutoModelForSequenceClassification, BertConfig
-        AutoModelForSequenceClassification.from_config(BertConfig(hidden_size=8, num_attention_heads=2))
-    before = [name for name in ("sklearn", "scipy.stats", "pandas") if name in sys.modules]
-    import sklearn.metrics
-    return before, sklearn.metrics.f1_score([0, 1], [0, 1])
+import sys
+from harness.worker.imports import without
+with without("sklearn"):
+    from transformers import AutoModelForSequenceClassification, BertConfig
+    AutoModelForSequenceClassification.from_config(BertConfig(hidden_size=8, num_attention_heads=2))
+before = [name for name in ("sklearn", "scipy.stats", "pandas") if name in sys.modules]
+import sklearn.metrics
+print(json.dumps([before, float(sklearn.metrics.f1_score([0, 1], [0, 1]))]))
 """
 
 
