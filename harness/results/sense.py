@@ -198,9 +198,8 @@ def _invocation(invocation: Record) -> None:
         there, told = len(series["latency_ns"]), sum(series.get("turns", ()))
         is_whole = "turns" not in series or told == there
         _want(is_whole, f"series[{place}].turns", f"they hold {told} iterations, and latency_ns {there}")
-    _want(
-        invocation["threads"] <= len(invocation["cores"]), "threads", f"want {len(invocation['cores'])} cores at most"
-    )
+    cores = len(invocation["cores"])
+    _want(invocation["threads"] <= cores, "threads", f"want {cores} cores at most")
     _readings(invocation["system"], "system")
 
 

@@ -46,11 +46,7 @@ class ImportClock:
 
 @contextlib.contextmanager
 def without(package: str) -> Iterator[None]:
-    """Have a package count as not installed in the body, unless it is imported already.
-
-    transformers imports scikit-learn wherever it finds it, for one way of generating text, and with it SciPy, pandas
-    and pyarrow: a second and 100 MB of each process that loads one of its networks.
-    """
+    """Have a package count as not installed in the body, unless it is imported already."""
     if package in sys.modules:
         yield
         return

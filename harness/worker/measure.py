@@ -190,7 +190,8 @@ def choose(
 
 def _load(spec: dict[str, Any], cell: Cell) -> tuple[Backend, int, int]:
     """Return the loaded backend, and the nanoseconds of its imports and of the rest of its loading."""
-    # Code that comes with a model may need whatever is installed.
+    # transformers imports scikit-learn wherever it finds it, for one way of generating text, and with it SciPy, pandas
+    # and pyarrow: 110 MB and two seconds of each process. Code that comes with a model may need it, though.
     spared = contextlib.nullcontext() if cell.model.trust_remote_code else without("sklearn")
     with spared, ImportClock() as imports:
         start_ns = time.monotonic_ns()

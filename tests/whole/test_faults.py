@@ -107,8 +107,9 @@ def test_two_hundred_faults(place, untouched):
                     parent.communicate(timeout=900)
             else:
                 place.finish(*words, jumping=kind == "clock")
-            befallen += len(misbehaving.taken(queue)) if kind == "child" else 1
-            print(f"{befallen:4} {kind} {' '.join(misbehaving.taken(queue)) if kind == 'child' else ''}", flush=True)
+            struck = misbehaving.taken(queue) if kind == "child" else [kind]
+            befallen += len(struck)
+            print(f"{befallen:4} {', '.join(struck)}", flush=True)
             require_whole(place.runs()[-1])
             words = ()
             if store.is_complete(store.read_run(place.runs()[-1])):
