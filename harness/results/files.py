@@ -73,8 +73,7 @@ def replaced(path: Path) -> Iterator[Path]:
     ------
     OSError : the folder cannot be written, or `path` is a folder, a pipe or a device.
     """
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "is no regular file", str(path))
+    require_regular(path)
     new = path.with_name(f".new-{os.getpid()}{path.suffix}")
     # What a killed process of this number has left, or somebody's link; then made here, so that no link is followed.
     new.unlink(missing_ok=True)
@@ -86,15 +85,25 @@ def replaced(path: Path) -> Iterator[Path]:
         new.unlink(missing_ok=True)
 
 
+def require_regular(path: Path) -> None:
+    """Refuse a folder, a pipe and a device, which may have no end; whether a file is there shows when it is read.
+
+    Raises
+    ------
+    OSError : it is there, and is no regular file.
+    """
+    if not path.is_file() and path.exists():
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
+
+
 def content(path: Path) -> bytes:
-    """Return what a file holds; a pipe or a device, which may have no end, is none.
+    """Return what a file holds.
 
     Raises
     ------
     OSError : it is no regular file, or cannot be read.
     """
-    if not path.is_file() and path.exists():
-        raise OSError(errno.EINVAL, "is no regular file", str(path))
+    require_regular(path)
     return path.read_bytes()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
@@ -27,8 +26,7 @@ def append(path: Path, values: Mapping[str, Any]) -> None:
     line = json.dumps(dict(values), allow_nan=False, separators=(",", ":")).encode() + b"\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not path.is_file():
-            raise OSError(errno.EINVAL, "is no regular file", str(path))
+        files.require_regular(path)
         with path.open("ab+") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             if stream.seek(0, os.SEEK_END):

@@ -40,7 +40,7 @@ def of(path: Path) -> list[bytes]:
     UserError : it is no file, or cannot be read.
     """
     with files.readable(path):
-        content = path.read_bytes()
+        content = files.content(path)
     return complete(content).split(b"\n")[:-1]
 
 

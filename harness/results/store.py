@@ -148,8 +148,8 @@ def read_run(path: Path) -> list[Record]:
 
 
 def runs(root: Path) -> list[Path]:
-    """Return the files of all runs, the newest first; whether each of them is a run shows when it is read."""
-    there = [path for path in (root / RUNS).glob("*.jsonl") if not path.name.startswith(".") and files.is_file(path)]
+    """Return what is named as a run, the newest first; whether each is a file, and a run, shows when it is read."""
+    there = [path for path in (root / RUNS).glob("*.jsonl") if not path.name.startswith(".")]
     return sorted(there, key=lambda path: path.name, reverse=True)
 
 
@@ -240,8 +240,10 @@ def _header(path: Path, read: Callable[[bytes, Path, int], Record]) -> Record:
     ------
     UserError : it is no header.
     """
-    with files.readable(path), path.open("rb") as stream:
-        line = stream.readline(_LONGEST_HEADER)
+    with files.readable(path):
+        files.require_regular(path)
+        with path.open("rb") as stream:
+            line = stream.readline(_LONGEST_HEADER)
     first = read(line, path, 1) if line.endswith(b"\n") else {}
     if first.get("type") != "header":
         raise UserError(f"{path}: begins with no header; want a run's file")

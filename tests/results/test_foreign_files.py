@@ -93,15 +93,35 @@ def test_what_has_no_end_is_no_file_of_the_results(results: Path, make: Callable
     assert aa.read(results, "9c2f") == []
 
 
-def test_what_is_no_file_is_no_run(results: Path) -> None:
-    runs = results / "runs"
-    (runs / "folder.jsonl").mkdir()
-    (runs / "zzz.jsonl").symlink_to("zzz.jsonl")
-    (runs / "zz.jsonl").symlink_to("/dev/zero")
-    os.mkfifo(runs / "zzzz.jsonl")
-    (runs / ".hidden.jsonl").write_text("{}")
+NO_FILES: dict[str, Callable[[Path], None]] = {
+    "folder": lambda path: path.mkdir(),
+    "pipe": os.mkfifo,
+    "device": lambda path: path.symlink_to("/dev/zero"),
+    "link to itself": lambda path: path.symlink_to(path.name),
+    "link to nothing": lambda path: path.symlink_to("nothing"),
+}
+
+
+@pytest.mark.parametrize("make", NO_FILES.values(), ids=NO_FILES)
+def test_what_is_no_file_is_no_run(
+    results: Path, make: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = results / "runs" / f"{NEWER}.jsonl"
+    make(odd)
+    header = sample_records.header(run="another")
+    for use in (store.find_run, lambda root: store.unfinished(root, header)):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "harness"):
+            assert use(results).stem == sample_records.RUN
+        (line,) = (record.getMessage() for record in caplog.records)
+        assert line.startswith(f"passed over: {odd}: cannot be read: ")
+    with pytest.raises(UserError, match="cannot be read"):
+        store.find_run(results, NEWER)
+
+
+def test_a_hidden_file_is_no_run(results: Path) -> None:
+    (results / "runs" / ".hidden.jsonl").write_text("{}")
     assert [path.stem for path in store.runs(results)] == [sample_records.RUN]
-    assert store.find_run(results).stem == sample_records.RUN
 
 
 def test_a_name_that_no_file_can_have_is_no_run(results: Path) -> None:
