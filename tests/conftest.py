@@ -20,6 +20,9 @@ from tests.emulated import require_qemu
 from tests.needs import FAMILIES, has
 from tests.turns import turn
 
+# Where Python is told to keep no compiled files, each command that a test starts would compile the harness anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("explore" if os.environ.get("HARNESS_TEST_EXPLORE") else "same")

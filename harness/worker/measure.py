@@ -235,7 +235,7 @@ def _series(
             first = take(whole, SLOW_FACTOR * protocol.warmup_max_seconds) if whole > 1 else []
             # By the round before, which may have been cut short.
             expected = first if len(first) == whole > 1 else ()
-            patience = steady.PATIENCE if role == "latency" else steady.SHORT_PATIENCE
+            patience = steady.PATIENCE if role == "latency" else steady.NO_PATIENCE
             warm = steady.warm_up(take, protocol.warmup_window, protocol.warmup_max_seconds, expected, patience)
         if turns is None:
             found, output = _alone(backend, inputs, protocol, whole, counting)

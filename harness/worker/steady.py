@@ -38,8 +38,8 @@ _LONGER = 1.25
 #: Iterations by which a ramp of 20 % can be told from noise of 10 %, and how many times the cap they may take.
 ENOUGH, PATIENCE = 64, 25
 
-#: The same of a series that no cell is ranked by: large batches would take most of a run's time.
-SHORT_PATIENCE = 2
+#: A series that no cell is ranked by gets no more than the cap: large batches would take most of a run's time.
+NO_PATIENCE = 1
 
 #: The shortest window that has a median worth the name; a warm-up is never shorter than two of them.
 SHORTEST_WINDOW = 3
