@@ -83,16 +83,6 @@ def test_a_run_in_a_file_of_another_name_is_none(results: Path, named: str, capl
     assert "passed over" in caplog.text
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
-def test_what_has_no_end_is_no_file_of_the_results(results: Path, make: Callable[[Path], None]) -> None:
-    (results / "hosts").mkdir()
-    (results / "aa").mkdir()
-    make(results / "hosts" / "9c2f.json")
-    make(results / "aa" / "9c2f.jsonl")
-    assert store.read_host(results, "9c2f") is None
-    assert aa.read(results, "9c2f") == []
-
-
 NO_FILES: dict[str, Callable[[Path], None]] = {
     "folder": lambda path: path.mkdir(),
     "pipe": os.mkfifo,
@@ -100,6 +90,16 @@ NO_FILES: dict[str, Callable[[Path], None]] = {
     "link to itself": lambda path: path.symlink_to(path.name),
     "link to nothing": lambda path: path.symlink_to("nothing"),
 }
+
+
+@pytest.mark.parametrize("name", ["pipe", "device"])
+def test_what_has_no_end_is_no_file_of_the_results(results: Path, name: str) -> None:
+    (results / "hosts").mkdir()
+    (results / "aa").mkdir()
+    NO_FILES[name](results / "hosts" / "9c2f.json")
+    NO_FILES[name](results / "aa" / "9c2f.jsonl")
+    assert store.read_host(results, "9c2f") is None
+    assert aa.read(results, "9c2f") == []
 
 
 @pytest.mark.parametrize("make", NO_FILES.values(), ids=NO_FILES)
