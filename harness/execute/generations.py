@@ -3,9 +3,14 @@
 Intel's numbers are those of Linux's ``arch/x86/include/asm/intel-family.h``; the steppings that tell Skylake-SP,
 Cascade Lake and Cooper Lake apart (one model number) are in Intel's Xeon Scalable specification updates. AMD's are
 those of Linux's ``arch/x86/kernel/cpu/amd.c`` (the Zen feature flags).
+
+A hypervisor may show a guest the numbers of another CPU. Its instructions tell where that is so: a generation cannot
+have what came after it. Then the host is named by them, as the first generation that has them "or later".
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 #: Model 0x55 of family 6, by stepping: lowest, highest, name.
 _SKYLAKE_SERVER = ((0, 4, "Skylake-SP"), (5, 7, "Cascade Lake"), (10, 11, "Cooper Lake"))
@@ -74,8 +79,56 @@ _AMD = {
 }
 
 
-def generation(vendor: str | None, family: int | None, model: int | None, stepping: int | None) -> str | None:
-    """Return the generation's name, None for one that the tables do not know."""
+#: Intel's generations with AMX; with AVX-512 in BF16; and with VNNI for AVX-512: each set holds the one before.
+_AMX = frozenset({"Sapphire Rapids", "Emerald Rapids", "Granite Rapids", "Granite Rapids-D", "Diamond Rapids"})
+_BF16 = _AMX | {"Cooper Lake"}
+_VNNI = _BF16 | {"Cascade Lake", "Ice Lake-SP", "Ice Lake-D", "Ice Lake", "Tiger Lake", "Rocket Lake"}
+
+#: Alder Lake's big cores have what Sapphire Rapids' have but AMX, and some boards let it be used.
+_GOLDEN_COVE = frozenset({"Alder Lake"})
+
+#: Vendor -> an instruction set, which generations have it, and the first server generation of them; newest first.
+_NEWER = {
+    "GenuineIntel": (
+        ("amx_tile", _AMX, "Sapphire Rapids"),
+        ("amx_int8", _AMX, "Sapphire Rapids"),
+        ("amx_bf16", _AMX, "Sapphire Rapids"),
+        ("avx512_fp16", _AMX | _GOLDEN_COVE, "Sapphire Rapids"),
+        ("avx512_bf16", _BF16 | _GOLDEN_COVE, "Cooper Lake"),
+        ("avx512_vnni", _VNNI | _GOLDEN_COVE, "Cascade Lake"),
+        ("avx512f", _VNNI | _GOLDEN_COVE | {"Skylake-SP"}, "Skylake-SP"),
+    ),
+    "AuthenticAMD": (("avx512f", frozenset({"Zen 4", "Zen 5"}), "Zen 4"),),
+}
+
+
+def generation(
+    vendor: str | None,
+    family: int | None,
+    model: int | None,
+    stepping: int | None,
+    isa: Collection[str] = (),
+) -> str | None:
+    """Return the generation's name, None for one that the tables do not know.
+
+    Parameters
+    ----------
+    isa : the CPU's instruction sets, by the kernel's names. Where the generation of the numbers has never had one of
+        them, the name is the first that has, with "or later".
+    """
+    named = by_numbers(vendor, family, model, stepping)
+    first = None if named is None else impossible(vendor, named, isa)
+    return named if first is None else f"{first[1]} or later"
+
+
+def impossible(vendor: str | None, named: str, isa: Collection[str]) -> tuple[str, str] | None:
+    """Return an instruction set of `isa` that the generation `named` has never had, and the first that has it."""
+    known = (row for row in _NEWER.get(vendor or "", ()) if row[0] in isa and named not in row[1])
+    return next(((flag, first) for flag, _, first in known), None)
+
+
+def by_numbers(vendor: str | None, family: int | None, model: int | None, stepping: int | None) -> str | None:
+    """Return the generation that has these numbers, None for one that the tables do not know."""
     if family is None or model is None:
         return None
     if vendor == "GenuineIntel":

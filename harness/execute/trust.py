@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.execute.cache import cache_folder
+from harness.execute.generations import by_numbers, impossible
 from harness.execute.host import Host, memory_bytes
 from harness.execute.load import Load, observe
 from harness.execute.placement import default_cores
@@ -121,6 +122,12 @@ def _neighbours(host: Host, load: Load) -> Iterator[Finding]:
 
 def _instructions(host: Host) -> Iterator[Finding]:
     isa = set(host.isa)
+    named = by_numbers(host.vendor, host.family, host.model, host.stepping)
+    newer = None if named is None else impossible(host.vendor, named, host.isa)
+    if newer is not None:
+        what = f"the model number is that of {named}, which has no {newer[0]}"
+        why = "the hypervisor hides which CPU this is, so its instructions name the generation; it may be a later one"
+        yield Finding("note", what, why)
     if not host.xeon:
         why = "what is fast here need not be fast on a Xeon, and sums may differ in the last bits"
         yield Finding("note", f"not an Intel Xeon: {host.model_name or 'unknown CPU'}", why)

@@ -59,6 +59,31 @@ def test_generation_by_the_numbers_of_sold_parts(vendor, numbers, name):
     assert generation(vendor, *numbers) == name
 
 
+AVX512 = ("avx2", "avx512f", "avx512_vnni")
+AMX = (*AVX512, "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16")
+
+
+@pytest.mark.parametrize(
+    ("vendor", "numbers", "isa", "name"),
+    [
+        # As a hypervisor showed it: the number of Rocket Lake, which has AVX-512 VNNI and neither BF16 nor AMX.
+        ("GenuineIntel", (6, 0xA7, 1), AMX, "Sapphire Rapids or later"),
+        ("GenuineIntel", (6, 0xA7, 1), AVX512, "Rocket Lake"),
+        ("GenuineIntel", (6, 0x55, 4), AVX512, "Cascade Lake or later"),
+        ("GenuineIntel", (6, 0x55, 4), AVX512[:2], "Skylake-SP"),
+        ("GenuineIntel", (6, 0x4F, 1), AVX512[:2], "Skylake-SP or later"),
+        ("GenuineIntel", (6, 0x6A, 6), (*AVX512, "avx512_bf16"), "Cooper Lake or later"),
+        ("GenuineIntel", (6, 0x97, 2), AMX[:5], "Alder Lake"),
+        ("GenuineIntel", (6, 0xAD, 1), AMX, "Granite Rapids"),
+        ("GenuineIntel", (6, 0xFE, 0), AMX, None),  # numbers that no table has say nothing that could be wrong
+        ("AuthenticAMD", (0x19, 0x01, 1), AVX512, "Zen 4 or later"),
+        ("AuthenticAMD", (0x19, 0x11, 1), AVX512, "Zen 4"),
+    ],
+)
+def test_numbers_that_the_instructions_contradict_are_not_believed(vendor, numbers, isa, name):
+    assert generation(vendor, *numbers, isa) == name
+
+
 def test_a_xeon_is_known_by_its_name_or_by_a_server_model():
     assert is_xeon("GenuineIntel", "Intel Xeon Processor (Cascadelake)", 6, 0x55)
     assert is_xeon("GenuineIntel", "Virtual CPU", 6, 0x8F)

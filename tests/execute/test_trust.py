@@ -32,6 +32,7 @@ def good(tmp_path: Path) -> Host:
     host = describe(two_sockets(tmp_path))
     return dataclasses.replace(
         host,
+        model=0x8F,
         isa=("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16"),
         governor="performance",
         turbo=False,
@@ -69,6 +70,7 @@ def test_nothing_is_said_about_a_good_quiet_host(good: Host):
         ({"isa": ("avx2", "amx_bf16")}, "warning", "INT8 will hardly be faster", None),
         ({"isa": ("avx2", "amx_int8")}, "warning", "BF16 will be slower", None),
         ({"isa": ("avx2", "avx512_vnni", "avx512_bf16")}, "note", "no AMX", None),
+        ({"model": 0xA7, "generation": "Sapphire Rapids or later"}, "note", "is that of Rocket Lake, which has", None),
         (
             {"transparent_huge_pages": "always"},
             "note",
