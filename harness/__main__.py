@@ -8,8 +8,8 @@ import sys
 
 from harness import faults
 from harness.errors import StageError, UserError
-from harness.outlet import outlast_readers
-from harness.printable import tolerate_any_encoding
+from harness.text.outlet import outlast_readers
+from harness.text.printable import tolerate_any_encoding
 
 
 def main(arguments: list[str] | None = None) -> int:

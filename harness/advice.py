@@ -1,7 +1,7 @@
 """What each exit status and each kind of failure means, and what it asks the user to do.
 
-docs/failures.md is written from here (``python -m tests.commands.failures_page``), and ``harness --help`` shows the
-words of the exit statuses.
+docs/reference/failures.md is written from here (``python -m tests.commands.failures_page``), and ``harness --help``
+shows the words of the exit statuses.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ EXIT_STATUSES: dict[int, Advice] = {
     0: Advice("done", "Nothing."),
     1: Advice(
         "some gate failed",
-        "The command did its work, and the answer is no: a gate of the suite failed (`run`, `tune`, `table --suite`), "
+        "The command did its work, and the answer is no: a gate of the suite failed (`run`, `table --suite`), "
         "something got slower or less accurate (`compare`), a regression was confirmed (`trend --confirm`), or the old "
         "figure does not hold (`rerun`). The lines that begin with `gate failed`, or the verdicts, say where.",
     ),
     2: Advice(
         "wrong usage",
         "Nothing was measured, or nothing more. The line on standard error names the file or field, what was wrong and "
-        "what would be right; mend that and give the same command again. In `plan`, what no cell could run with stands "
+        "what would be right; fix that and give the same command again. In `plan`, what no cell could run with stands "
         "below the matrix, each after `problem:`. A cache or results that cannot be written "
         "are told in the same way, as is a backend's environment that `env build` could not build.",
     ),
@@ -41,7 +41,7 @@ EXIT_STATUSES: dict[int, Advice] = {
     4: Advice(
         "some gate or comparison is undecided",
         "The figures do not suffice for an answer: a gate is `undecided`, or in `compare` a verdict is `inconclusive` "
-        "or a side has not measured a cell. The lines name the rows. More evaluation rows "
+        "or a variant has not measured a cell. The lines name the rows. More evaluation rows "
         "(`protocol.limit_evaluation`) or more blocks (`protocol.blocks`) narrow the intervals; a quieter host makes "
         "`unstable` and `disturbed` rows usable.",
     ),
@@ -68,7 +68,7 @@ KINDS: dict[str, Advice] = {
     ),
     "missing_file": Advice(
         "a named file or folder is not there, or may not be read",
-        "Mend the path that the message names, or its permissions; the nearest name that is there stands beside it.",
+        "Fix the path that the message names, or its permissions; the nearest name that is there stands beside it.",
     ),
     "damaged": Advice(
         "a hash, an archive or a file of a checkpoint does not check",
@@ -77,11 +77,11 @@ KINDS: dict[str, Advice] = {
     ),
     "bad_data": Advice(
         "the data are empty, of one class, lack a column or hold what is no text or label",
-        "Mend the rows that the message names, as an editor counts them.",
+        "Fix the rows that the message names, as an editor counts them.",
     ),
     "bad_labels": Advice(
         "labels do not fit the model's head, or those of training",
-        "Give `task.labels` in the order of the head's outputs, as the message spells it out, or mend the rows.",
+        "Give `task.labels` in the order of the head's outputs, as the message spells it out, or fix the rows.",
     ),
     "no_network": Advice(
         "a package index or hub could not be reached",
@@ -89,7 +89,7 @@ KINDS: dict[str, Advice] = {
     ),
     "no_package": Advice(
         "a package index or hub was reached, but has no such package, version or revision",
-        "Mend the name, version or revision in the config or the lock, or ask an index that has it.",
+        "Fix the name, version or revision in the config or the lock, or ask an index that has it.",
     ),
     "environment": Advice(
         "a backend's environment could not be built",
@@ -110,7 +110,7 @@ KINDS: dict[str, Advice] = {
     ),
     "isa_ceiling": Advice(
         "kernels ran above the cell's instruction-set ceiling or emulated CPU, or none told its instruction set",
-        "Choose a ceiling that this backend knows (docs/instructions.md).",
+        "Choose a ceiling that this backend knows (docs/reference/instructions.md).",
     ),
     "oom": Advice(
         "the memory limit was reached",
@@ -134,7 +134,7 @@ KINDS: dict[str, Advice] = {
     ),
     "dependency": Advice(
         "an earlier stage that the cell needs has failed",
-        "Mend the failure of that stage; this cell had none of its own.",
+        "Fix the failure of that stage; this cell had none of its own.",
     ),
     "error": Advice(
         "any other exception; the message holds its type",

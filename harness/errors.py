@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from harness.printable import plain
+from harness.text.printable import plain
 
 #: Every kind a failure record may carry. A reader can rely on no other being written.
 FAILURE_KINDS = (

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import UserError, shortened
-from harness.printable import plain
+from harness.text.printable import plain
 
 #: The exit status of a fault of the harness's own, as in BSD's sysexits.h (EX_SOFTWARE).
 UNFORESEEN = 70
@@ -164,7 +164,7 @@ def _write(error: BaseException, arguments: list[str]) -> Path:
 
 
 def _folders() -> list[Path]:
-    from harness.execute.cache import cache_folder
+    from harness.cache import cache_folder
 
     folders = []
     with suppress(UserError):

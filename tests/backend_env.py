@@ -10,10 +10,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from harness.plan import emulation
+from harness.config import emulation
+from harness.config.schema import HostConfig
 from harness.plan.catalogue import catalogue
 from harness.plan.compose import options
-from harness.plan.config import HostConfig
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -60,6 +60,11 @@ def run_in(
     )
     assert finished.returncode == 0, f"exit {finished.returncode}:\n{finished.stderr[-4000:]}"
     return json.loads(finished.stdout.strip().splitlines()[-1])
+
+
+def program_text(test: str, name: str) -> str:
+    """Return the text of the program `name`, which stands in the folder ``programs`` beside the file `test`."""
+    return (Path(test).parent / "programs" / f"{name}.py").read_text(encoding="utf-8")
 
 
 def variables_of(backend: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The emulated CPUs that tests run pieces of themselves on; see :mod:`harness.plan.emulation`."""
+"""The emulated CPUs that tests run pieces of themselves on; see :mod:`harness.config.emulation`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from harness.plan import emulation
-from harness.plan.config import HostConfig
+from harness.config import emulation
+from harness.config.schema import HostConfig
 
 HASWELL = HostConfig(name="emulated_avx2", emulated="Haswell")
 NEHALEM = HostConfig(name="emulated_nehalem", emulated="Nehalem")

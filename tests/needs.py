@@ -6,8 +6,8 @@ lack them: it takes the fixture `there`, and is skipped nowhere. The end of a te
 
 from __future__ import annotations
 
-from harness.execute.host import describe
-from harness.plan import instructions
+from harness.config import instructions
+from harness.host.describe import describe
 
 #: Name -> the flags of /proc/cpuinfo of which any one will do.
 FAMILIES = {

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from harness import cli, faults
 from harness.__main__ import main
 from harness.errors import StageError, UserError, shortened, shown
-from harness.printable import is_plain, plain
+from harness.text.printable import is_plain, plain
 
 PLAN = f"{sys.executable} -m harness plan task=sentiment approach=fp32"
 
@@ -113,6 +113,7 @@ def test_what_is_opened_does_not_get_the_number_of_a_closed_stream(tmp_path):
     assert finished.returncode == 0 and (tmp_path / "kept").read_text() == "kept"
 
 
+@pytest.mark.slow
 def test_a_full_standard_output_is_one_line_and_exit_2():
     for more in ("", "--json"):
         finished = shell(f"{PLAN} {more} > /dev/full")
@@ -136,12 +137,14 @@ def test_a_width_has_room_for_a_table_or_is_not_taken(monkeypatch, told, taken):
     assert os.environ.get("COLUMNS") == taken
 
 
+@pytest.mark.slow
 def test_a_width_of_nothing_breaks_no_table():
     finished = [shell(PLAN, **columns) for columns in ({}, {"COLUMNS": "0"}, {"COLUMNS": "1"})]
     assert [(one.returncode, one.stderr) for one in finished] == [(0, "")] * 3
     assert finished[0].stdout == finished[1].stdout != finished[2].stdout
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written_is_exit_2_and_named(tmp_path):
     (tmp_path / "file").touch()
     for command in ("env build torch", "run task=sentiment approach=fp32"):

@@ -7,7 +7,7 @@ import re
 
 from tests.backend_env import REPOSITORY
 
-PAGE = REPOSITORY / "docs" / "instructions.md"
+PAGE = REPOSITORY / "docs" / "reference" / "instructions.md"
 
 
 def listed() -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from harness.errors import StageError
 
 if TYPE_CHECKING:
-    from harness.plan.config import CalibrationConfig
+    from harness.config.schema import CalibrationConfig
 
 
 @dataclass(frozen=True)

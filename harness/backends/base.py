@@ -5,25 +5,24 @@ The parent imports a backend's file to ask `supports`; so a framework is importe
 
 from __future__ import annotations
 
-import functools
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import StageError, nearest, shown
-from harness.plan.cell import Cell
+from harness import registry
+from harness.config.cell import Cell
+from harness.errors import StageError
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from harness.data.any_rows import AnyRows
+    from harness.ipc.report import Report
     from harness.tuning.recipe import Recipe
     from harness.tuning.subject import Subject
     from harness.tuning.trials import Search
-    from harness.worker.channel import Report
-    from harness.worker.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,8 @@ class ExecutedPrecision:
 
     `kernels` maps a name of the runtime's own to how often it ran; `source` says where the names were read
     (``torch.profiler``, ``oneDNN verbose``, ``graph``). `int8_multiplications` and `multiplications` are those of the
-    products counted (see :mod:`harness.backends.multiplications`), None where the runtime does not show all of them.
+    products counted (see :mod:`harness.backends.common.multiplications`), None where the runtime does not show all of
+    them.
     """
 
     int8_ops: int
@@ -45,7 +45,28 @@ class ExecutedPrecision:
 
 
 @dataclass(frozen=True)
-class ToTune:
+class ExternalTuner:
+    """What a tuner that comes with a framework can do on a backend.
+
+    Attributes
+    ----------
+    strategies : that there are.
+    fails : strategy -> why it does not run, as it was tried.
+    by_channel_alone : it knows weights of these layers by channel alone, and passes over what it is told.
+    """
+
+    strategies: tuple[str, ...]
+    fails: Mapping[str, str] = field(default_factory=dict)
+    by_channel_alone: bool = False
+
+
+#: Neural Compressor's searches: 2.x has those of ``quantization.fit``, 3.x has one.
+FIT = ("basic", "bayesian", "mse", "mse_v2")
+AUTOTUNE = ("autotune",)
+
+
+@dataclass(frozen=True)
+class TuningRequest:
     """What a tuner works on: `train` is as for :meth:`Backend.quantize`, and `evaluation` what candidates are held by.
 
     `timed` is the batch of training rows that a candidate's latency is taken of. `folder` is for candidates and for
@@ -54,8 +75,8 @@ class ToTune:
 
     checkpoint: Path
     cell: Cell
-    train: Rows
-    evaluation: Rows
+    train: AnyRows
+    evaluation: AnyRows
     timed: Mapping[str, np.ndarray]
     folder: Path
     report: Report
@@ -81,11 +102,12 @@ class Backend(ABC):
 
     `model_types` are those of a checkpoint's config.json that it can read; None: whatever transformers loads.
     `variables` are the beginnings of the environment variables that its config may set, beside
-    :data:`harness.plan.variables.COMMON`.
+    :data:`harness.config.variables.COMMON`. `external_tuners` are those that tune its cells, by their configs' names.
     """
 
     model_types: ClassVar[tuple[str, ...] | None] = None
     variables: ClassVar[tuple[str, ...]] = ()
+    external_tuners: ClassVar[Mapping[str, ExternalTuner]] = {}
 
     @staticmethod
     @abstractmethod
@@ -94,24 +116,24 @@ class Backend(ABC):
 
         Parameters
         ----------
-        isa : the instruction sets that the cell has on its host (see :mod:`harness.plan.instructions`); None where they
-            are not known, which leaves nothing out.
+        isa : the instruction sets that the cell has on its host (see :mod:`harness.config.instructions`); None where
+            they are not known, which leaves nothing out.
         """
 
     @abstractmethod
-    def quantize(self, checkpoint: Path, cell: Cell, train: Rows, out: Path, report: Report) -> dict[str, Any]:
+    def quantize(self, checkpoint: Path, cell: Cell, train: AnyRows, out: Path, report: Report) -> dict[str, Any]:
         """Make the cell's artefact in the empty folder `out` from the FP32 checkpoint folder.
 
         `train` holds the tokenised training rows, the only data it may see. Returns provenance (JSON values): recipe,
         calibration rows, training losses. No pickles: the artefact must load with `weights_only` or its like.
         """
 
-    def tunable(self, asked: ToTune) -> Tunable:
+    def tunable(self, request: TuningRequest) -> Tunable:
         """Calibrate the FP32 checkpoint once, and return what a search over recipes works with.
 
         Only asked where `supports` accepts the cell's tuner.
         """
-        cell = asked.cell
+        cell = request.cell
         raise StageError("bad_config", f"tuner={cell.tuner.name}: backend {cell.backend.name} has no tuner")
 
     @abstractmethod
@@ -135,12 +157,41 @@ class Backend(ABC):
         """Run `forward` once under the runtime's own profile or log and count what it executed."""
 
 
-@functools.cache
 def backend_class(name: str) -> type[Backend]:
-    """Return the class of the backend `name` without importing its framework; ``bad_config`` when there is none."""
-    # Looked up, never made a path or a module's name of: the name may come from a record.
-    files = [path for path in Path(__file__).parent.glob("*.py") if path != Path(__file__)]
-    there = [path.stem for path in files if "\nclass Backend(" in path.read_text(encoding="utf-8")]
-    if name not in there:
-        raise StageError("bad_config", f"backend.name: no '{shown(name)}' in harness/backends{nearest(name, there)}")
-    return importlib.import_module(f"harness.backends.{name}").Backend
+    """Return the class of the backend `name` without importing its framework.
+
+    Raises
+    ------
+    StageError : ``bad_config`` when there is none; as :meth:`harness.registry.Kind.module`, or when it does not keep
+        the contract, for a plugin.
+    """
+    found = registry.BACKENDS.module(name).Backend
+    if not (isinstance(found, type) and issubclass(found, Backend)):
+        where = registry.BACKENDS.file(name)
+        raise StageError("bad_config", f"{where}: Backend is no subclass of harness.backends.base.Backend")
+    if found.__abstractmethods__:
+        missing = ", ".join(sorted(found.__abstractmethods__))
+        raise StageError("bad_config", f"{registry.BACKENDS.file(name)}: Backend lacks {missing}")
+    return found
+
+
+def unsupported(cell: Cell, isa: Collection[str] | None = None) -> str | None:
+    """Return what the `supports` of the cell's backend says of it.
+
+    Raises
+    ------
+    StageError : ``bad_config``: a plugin's raises, or says neither None nor a line; and as :func:`backend_class`.
+    """
+    file = registry.BACKENDS.file(cell.backend.name)
+    try:
+        said = backend_class(cell.backend.name).supports(cell, isa)
+    except StageError:
+        raise
+    except Exception as error:
+        if file.is_relative_to(registry.PACKAGE):
+            raise
+        line = (str(error).strip().splitlines() or ["no message"])[0]
+        raise StageError("bad_config", f"{file}: supports raised {type(error).__name__}: {line}") from error
+    if said is not None and not isinstance(said, str):
+        raise StageError("bad_config", f"{file}: supports gave {type(said).__name__}; want None or one line")
+    return said

@@ -1,23 +1,26 @@
-"""``harness aa``: the same on both sides; what this host's noise takes for a change."""
+"""``harness aa``: an A/A comparison; what this host's noise takes for a change."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from harness.commands.compare import add_measuring_options, measure, publish, require_sound, write
-from harness.execute import sides
+from harness.commands.compare import add_measuring_options, measure, publish, write
+from harness.commands.shared.measured import require_sound
+from harness.execute.compare import variant
 from harness.plan.catalogue import catalogue
-from harness.publish.compare import ROLES, Comparison, comparison
-from harness.publish.compare_records import read
-from harness.publish.compare_words import in_words
+from harness.publish.compare.columns import ROLES
+from harness.publish.compare.comparison import Comparison, comparison
+from harness.publish.compare.records import read
+from harness.publish.compare.sentences import in_words
 from harness.results import aa
-from harness.stats.changes import Rule, fewest_pairs
-from harness.stats.floor import Noise, noise
-from harness.terminal import Console, Text
+from harness.stats.decisions.changes import Rule, fewest_pairs
+from harness.stats.decisions.floor import Noise, noise
+from harness.text.terminal import Console, Text
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -28,13 +31,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare now with now, write down what came out, and print it; 3 when a cell failed, else 0."""
     require_sound(arguments)
-    now = sides.parse("now")
+    now = variant.parse("now")
     runs, counts = measure(arguments, (now, now), catalogue(arguments.project))
     # Judged without a floor: it is what this is to find.
     compared = comparison(read(runs[0]), read(runs[1]), arguments.results, Rule(margin=arguments.margin))
     # What a comparison would not judge for want of pairs tells nothing of the noise either.
     fewest = fewest_pairs(compared.rule.sign_flip_alpha)
-    judged = {name: sides for name, sides in compared.pairs.items() if len(sides[0]) >= fewest}
+    judged = {name: variant for name, variant in compared.pairs.items() if len(variant[0]) >= fewest}
     found = noise(list(judged.values()), compared.rule.alpha)
     of_series = {role: noise([judged[name] for name in judged if name[1] == role]) for role in ROLES}
     floors = {role: one.floor for role, one in of_series.items() if one.floor is not None}
@@ -46,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 3 if any(one.failed_cells or one.failed_invocations for one in counts) else 0
 
 
-def _entry(compared: Comparison, found: Noise, floors: Mapping[str, float], pairs: int) -> dict:
+def _entry(compared: Comparison, found: Noise, floors: Mapping[str, float], pairs: int) -> dict[str, Any]:
     header = compared.runs[0].header
     left_out = sum(int(compared.rows[f"{role}_left_out"].sum()) for role in ROLES)
     return {
@@ -71,7 +74,7 @@ def _false_verdicts(compared: Comparison) -> int:
     return sum(int(compared.rows[f"{role}_verdict"].isin(["faster", "slower"]).sum()) for role in ROLES)
 
 
-def _cells(compared: Comparison) -> list[dict]:
+def _cells(compared: Comparison) -> list[dict[str, Any]]:
     cells = []
     for _, row in compared.rows.iterrows():
         for role in ROLES:
@@ -82,9 +85,9 @@ def _cells(compared: Comparison) -> list[dict]:
     return cells
 
 
-def _lines(compared: Comparison, found: Noise, floors: Mapping[str, float], path: Path):
+def _lines(compared: Comparison, found: Noise, floors: Mapping[str, float], path: Path) -> Iterator[str]:
     yield (
-        f"{found.comparisons} comparisons of the same with the same: {found.false_alarms} below p = "
+        f"{found.comparisons} A/A comparisons: {found.false_alarms} below p = "
         f"{compared.rule.alpha:g} each on its own, {_false_verdicts(compared)} false verdicts after all guards."
     )
     if found.floor is None:

@@ -1,4 +1,4 @@
-"""``harness compare``: is one side faster, slower or less accurate than the other, cell by cell?"""
+"""``harness compare``: is one variant faster, slower or less accurate than the other, cell by cell?"""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.commands import output, trust_option
-from harness.commands.measured import require_sound
+from harness.cache import usable_cache
+from harness.commands.shared import output, trust_option
+from harness.commands.shared.measured import require_sound
+from harness.config.emulation import is_timed
 from harness.errors import UserError
-from harness.execute import foreign_code, sides
-from harness.execute import host as hosts
-from harness.execute.assemble import Place
-from harness.execute.cache import usable_cache
-from harness.execute.comparison import compare
-from harness.execute.environment import environments
-from harness.execute.session import Counts
+from harness.execute.compare import foreign_code, variant
+from harness.execute.compare.runs import compare
+from harness.execute.environments.pinned import environments
+from harness.execute.run.assemble import Place
+from harness.execute.run.session import Counts
+from harness.host import describe as hosts
 from harness.plan.catalogue import Catalogue, catalogue
-from harness.plan.emulation import is_timed
 from harness.plan.matrix import Plan, make_plan
-from harness.publish import compare_tables
-from harness.publish.compare import Comparison, comparison
-from harness.publish.compare_records import read
-from harness.publish.gates import UNDECIDED
-from harness.publish.json_values import compare_values
+from harness.publish.compare import render
+from harness.publish.compare.comparison import Comparison, comparison
+from harness.publish.compare.records import read
+from harness.publish.export.json_values import compare_values
 from harness.publish.live import view_for
+from harness.publish.table.gates import UNDECIDED
 from harness.results import aa, store
-from harness.stats.changes import Rule
-from harness.terminal import Console
+from harness.stats.decisions.changes import Rule
+from harness.text.terminal import Console
 
 #: A sign-flip test needs seven pairs to reach 2 % at all; some more let a few be disturbed.
 PAIRS = 12
@@ -36,8 +36,8 @@ PAIRS = 12
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's own options."""
     kinds = "now, a stored RUN, rev:GITREV, code:FOLDER, lock:NAME=FILE, with:PACKAGE==VERSION; joined by +"
-    parser.add_argument("a", metavar="A", help=f"the side that B is compared with: {kinds}")
-    parser.add_argument("b", metavar="B", help="the other side")
+    parser.add_argument("a", metavar="A", help=f"the variant that B is compared with: {kinds}")
+    parser.add_argument("b", metavar="B", help="the other variant")
     add_measuring_options(parser)
     parser.add_argument("--stored", action="store_true", help="compare what two runs have stored; run nothing")
     trust_option.add(parser)
@@ -46,7 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_measuring_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that every comparison measured in turns has."""
+    """Add the options that every comparison measured interleaved has."""
     parser.add_argument(
         "overrides", nargs="*", metavar="OVERRIDE", help="suite=NAME or FILE, AXIS=OPTION,..., AXIS.FIELD=VALUE,..."
     )
@@ -60,10 +60,10 @@ def add_measuring_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare; 3 when a cell failed, 1 when something got slower or less accurate.
 
-    4 when some verdict is inconclusive, or a side has not measured a cell; 0 when all are decided and none is worse.
+    4 when some verdict is inconclusive, or a variant has not measured a cell; 0 when all are decided and none is worse.
     """
     require_sound(arguments)
-    parts = [sides.parse(text) for text in (arguments.a, arguments.b)]
+    parts = [variant.parse(text) for text in (arguments.a, arguments.b)]
     root = arguments.results
     counts: Sequence[Counts] = ()
     if arguments.stored or _is_of_another_host(parts, root):
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         output.print_json("compare", compare_values(compared, failed), written)
     elif output.to_stdout(arguments):
-        print(compare_tables.markdown(compared, root), end="")
+        print(render.markdown(compared, root), end="")
     else:
         publish(compared, root, written, Console())
     if failed:
@@ -95,16 +95,16 @@ def rule_of(root: Path, run: Path, margin: float) -> Rule:
 
 
 def measure(
-    arguments: argparse.Namespace, parts: Sequence[sides.Parts], shipped: Catalogue
+    arguments: argparse.Namespace, parts: Sequence[variant.Parts], shipped: Catalogue
 ) -> tuple[list[Path], list[Counts]]:
-    """Measure two sides in turns; return the files and counts of their runs."""
+    """Measure two variants interleaved; return the files and counts of their runs."""
     place = Place(arguments.results, usable_cache())
     plan = _plan(arguments, parts, shipped)
     known = environments(shipped, place.cache)
     trusted = getattr(arguments, "trust", False)  # `aa` brings back no stored run
-    resolved = [sides.resolve(one, plan, known, place, trusted=trusted) for one in parts]
-    for side in resolved:
-        trust_option.tell(side.foreign, side.label)
+    resolved = [variant.resolve(one, plan, known, place, trusted=trusted) for one in parts]
+    for one in resolved:
+        trust_option.tell(one.foreign, one.label)
     with view_for(Console(stderr=True)) as view:
         return compare(
             resolved,
@@ -119,23 +119,23 @@ def write(compared: Comparison, root: Path, out: str | None = None) -> output.Wr
     """Write the table and the picture of a comparison, below the results unless `out` names a folder."""
 
     def make(folder: Path) -> list[Path]:
-        from harness.publish import compare_picture  # a second of matplotlib, which no mistake should wait for
+        from harness.publish.compare import picture  # a second of matplotlib, which no mistake should wait for
 
-        paths = compare_tables.write(compared, root, folder)
-        pictures = [folder / f"{compare_tables.name_of(compared)}.{suffix}" for suffix in ("svg", "png")]
-        return [*paths, *compare_picture.draw(compared, pictures)]
+        paths = render.write(compared, root, folder)
+        pictures = [folder / f"{render.name_of(compared)}.{suffix}" for suffix in ("svg", "png")]
+        return [*paths, *picture.draw(compared, pictures)]
 
     return output.write(out, root / store.TABLES, make)
 
 
 def publish(compared: Comparison, root: Path, written: output.Written, console: Console) -> None:
     """Print a comparison, and what was written of it."""
-    compare_tables.show(compared, root, console)
+    render.show(compared, root, console)
     output.tell(written, console)
 
 
-def _plan(arguments: argparse.Namespace, parts: Sequence[sides.Parts], shipped: Catalogue) -> Plan:
-    """Return the plan of the overrides; without any, of those of a stored run among the sides."""
+def _plan(arguments: argparse.Namespace, parts: Sequence[variant.Parts], shipped: Catalogue) -> Plan:
+    """Return the plan of the overrides; without any, of those of a stored run among the variants."""
     overrides = list(arguments.overrides)
     base = next((one.base for one in parts if one.base != "now"), None)
     if not overrides and base is not None:
@@ -149,13 +149,13 @@ def _plan(arguments: argparse.Namespace, parts: Sequence[sides.Parts], shipped: 
     untimed = next((cell for cell in plan.cells if not is_timed(cell.host)), None)
     if untimed is not None:
         raise UserError(
-            f"cell {untimed.key}: host.emulated={untimed.host.emulated} has no speed to measure in turns; want a host "
-            "that is timed, or two stored RUNs with --stored for their accuracies"
+            f"cell {untimed.key}: host.emulated={untimed.host.emulated} has no speed to measure interleaved; want a "
+            "host that is timed, or two stored RUNs with --stored for their accuracies"
         )
     return plan
 
 
-def _is_of_another_host(parts: Sequence[sides.Parts], root: Path) -> bool:
+def _is_of_another_host(parts: Sequence[variant.Parts], root: Path) -> bool:
     """Say whether a stored run was made on another host, so that nothing but its records can be compared."""
     here = hosts.fingerprint(hosts.describe())
     for one in parts:
@@ -167,11 +167,11 @@ def _is_of_another_host(parts: Sequence[sides.Parts], root: Path) -> bool:
     return False
 
 
-def _stored(parts: Sequence[sides.Parts], root: Path) -> list[Path]:
+def _stored(parts: Sequence[variant.Parts], root: Path) -> list[Path]:
     for one in parts:
         if not one.is_stored_run:
             raise UserError(
-                f"side {one.label}: only two stored runs can be compared without running, as with --stored or across "
-                "hosts; name a run on both sides"
+                f"variant {one.label}: only two stored runs can be compared without running, as with --stored or "
+                "across hosts; name a run for both variants"
             )
     return [store.find_run(root, one.base) for one in parts]

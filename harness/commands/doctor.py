@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from harness.commands import output
-from harness.execute import trust
-from harness.execute.described import find_host
-from harness.execute.host import describe, fingerprint
-from harness.execute.load import unwatched
-from harness.publish import doctor
-from harness.terminal import Console
+from harness.commands.shared import output
+from harness.host import checks
+from harness.host.describe import describe, fingerprint
+from harness.host.load import unwatched
+from harness.plan.described_host import find_host
+from harness.publish.host import render
+from harness.text.terminal import Console
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -29,10 +29,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the host and the findings; always 0, for a finding is advice."""
     if arguments.host is None:
         host = describe()
-        findings = trust.findings(host)
+        findings = checks.findings(host)
     else:
         host = find_host(arguments.host, arguments.results)
-        findings = trust.findings(host, unwatched())
+        findings = checks.findings(host, unwatched())
     if arguments.json:
         values = {
             "fingerprint": fingerprint(host),
@@ -41,5 +41,5 @@ def run(arguments: argparse.Namespace) -> int:
         }
         output.print_json("doctor", values)
     else:
-        doctor.render(host, findings, Console())
+        render.render(host, findings, Console())
     return 0

@@ -8,14 +8,14 @@ from typing import Any
 from rich.table import Table
 
 from harness import faults
-from harness.commands import output
+from harness.cache import cache_folder, usable_cache
+from harness.commands.shared import output
 from harness.errors import StageError, UserError
-from harness.execute.cache import cache_folder, usable_cache
-from harness.execute.environment import Environments, State, environments
+from harness.execute.environments.pinned import Environments, State, environments
 from harness.plan.catalogue import catalogue
+from harness.publish.common.narrow import print_table
 from harness.publish.live import view_for
-from harness.publish.narrow import print_table
-from harness.terminal import Console, Text
+from harness.text.terminal import Console, Text
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

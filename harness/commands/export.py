@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from harness.commands import output
+from harness.commands.shared import output
 from harness.errors import UserError
-from harness.publish import pytest_benchmark
+from harness.publish.export import pytest_benchmark
 from harness.results import cells, store
-from harness.terminal import Console, Text
+from harness.text.terminal import Console, Text
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -6,20 +6,21 @@ import argparse
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from rich.table import Table
 
-from harness.commands import output
-from harness.execute.described import find_host
-from harness.execute.host import Host, describe, with_all_instructions
-from harness.execute.placement import Placement, placed
-from harness.execute.schedule import rings
+from harness.commands.shared import output
+from harness.config.schema import AXES
+from harness.execute.run.schedule import interleaved_groups
+from harness.host.describe import Host, describe, with_all_instructions
+from harness.host.placement import Placement, placed
 from harness.plan.catalogue import catalogue
-from harness.plan.config import AXES
+from harness.plan.described_host import find_host
 from harness.plan.matrix import Plan, make_plan
 from harness.plan.preview import Preview, previews
-from harness.publish.narrow import print_table
-from harness.terminal import Console, Text
+from harness.publish.common.narrow import print_table
+from harness.text.terminal import Console, Text
 
 #: More cells than a person reads: counts for each axis are printed instead.
 LISTED_CELLS = 200
@@ -61,13 +62,13 @@ def run(arguments: argparse.Namespace) -> int:
         output.print_json("plan", as_json(plan, host) | {"inputs": inputs})
         return _status(own)
     if arguments.compatibility:
-        from harness.publish import compatibility  # pandas, which no other form of this command needs
+        from harness.publish.plan import compatibility  # pandas, which no other form of this command needs
 
         print(compatibility.markdown(plan), end="")
         return 0
     console = Console()
     suite = plan.suite
-    invocations = sum(map(len, rings(plan.cells, plan.suite.baseline)))
+    invocations = sum(map(len, interleaved_groups(plan.cells, plan.suite.baseline)))
     console.print(
         Text(
             f"suite {suite.name} version {suite.version}: {len(plan.cells)} cells to run in {invocations} "
@@ -103,7 +104,7 @@ def placements(plan: Plan, host: Host) -> Iterator[str]:
         yield f"host {', '.join(names)}: {where}"
 
 
-def as_json(plan: Plan, host: Host) -> dict:
+def as_json(plan: Plan, host: Host) -> dict[str, Any]:
     """Return the plan for a host as plain values."""
     return {
         "suite": {"name": plan.suite.name, "version": plan.suite.version, "digest": plan.suite.digest},
@@ -122,7 +123,7 @@ def _placed(plan: Plan, host: Host) -> dict[str, Placement]:
     return {label: place for label, place in found.items() if place is not None}
 
 
-def _where(found: Placement) -> dict:
+def _where(found: Placement) -> dict[str, Any]:
     return {"threads": found.threads, **dataclasses.asdict(found)}
 
 

@@ -1,4 +1,4 @@
-"""``harness rerun``: a recorded cell again, in the environment of then, and whether the old figure holds."""
+"""``harness rerun``: a recorded cell again, in the original environment, and whether the old figure holds."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.commands import trust_option
+from harness.cache import usable_cache
+from harness.commands.shared import trust_option
 from harness.errors import StageError, UserError
-from harness.execute import foreign_code
-from harness.execute import host as hosts
-from harness.execute import rerun as reruns
-from harness.execute.assemble import Place
-from harness.execute.cache import usable_cache
-from harness.execute.environment import Environments, environments
+from harness.execute.compare import foreign_code
+from harness.execute.compare import rerun as reruns
+from harness.execute.environments.pinned import Environments, environments
+from harness.execute.run.assemble import Place
+from harness.host import describe as hosts
 from harness.plan.catalogue import catalogue
-from harness.publish import rerun as report
 from harness.publish.live import view_for
+from harness.publish.rerun import findings as report
 from harness.results import store
-from harness.terminal import Console, Text
+from harness.text.terminal import Console, Text
 
 COULD_NOT_RUN = 3
 
@@ -98,15 +98,15 @@ def _hashes(again: reruns.Rerun) -> list[str]:
     locks = ", ".join(f"{name} {header['environments'][name]}" for name in names)
     sources = [source for cell in again.plan.cells for source in (cell.model.source, cell.task.source)]
     packages = {source.package: source.sha256 for source in sources if source.package is not None}
-    told = [f"Its environments are built from the locks of then, whose hashes check: {locks}."]
+    told = [f"Its environments are built from the original locks, whose hashes check: {locks}."]
     if packages:
         listed = ", ".join(f"{package} {str(sha256)[:12]}" for package, sha256 in packages.items())
-        told.append(f"Its sources are packages that are taken only with the SHA-256 of then: {listed}.")
+        told.append(f"Its sources are packages that are taken only with the original SHA-256: {listed}.")
     return told
 
 
 def _pin_differences(then: Environments, today: Environments, name: str) -> Sequence[str]:
-    """Return what differs between the lock of then and the one of today, which may not be there any more."""
+    """Return what differs between the original lock and the one of today, which may not be there any more."""
     try:
         found = [{pin.name: pin.version for pin in one.lock(name).pins} for one in (then, today)]
     except (UserError, StageError) as error:

@@ -9,11 +9,11 @@ from typing import Any
 
 from rich.table import Table
 
-from harness.commands import output
-from harness.publish.cell_states import DONE, FAILED, LEFT, CellState, cell_states
-from harness.publish.narrow import print_table
+from harness.commands.shared import output
+from harness.publish.common.narrow import print_table
+from harness.publish.table.cell_states import DONE, FAILED, LEFT, CellState, cell_states
 from harness.results import store
-from harness.terminal import Console, Text
+from harness.text.terminal import Console, Text
 
 _STYLES = {DONE: "green", FAILED: "red", LEFT: "yellow"}
 

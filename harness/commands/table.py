@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness.commands import output
+from harness.commands.shared import output
 from harness.errors import UserError
 from harness.plan.catalogue import catalogue
 from harness.plan.gate import by_labels
-from harness.plan.matrix import overridden, parse
+from harness.plan.overrides import overridden, parse
 from harness.plan.suite import read_suite
-from harness.publish import gates, run_table
-from harness.publish.gates import Outcome
-from harness.publish.json_values import table_values
-from harness.publish.run_table import RunTable
+from harness.publish.export.json_values import table_values
+from harness.publish.table import gates, run_table
+from harness.publish.table.gates import Outcome
+from harness.publish.table.run_table import RunTable
 from harness.results import store
-from harness.terminal import Console
+from harness.text.terminal import Console
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

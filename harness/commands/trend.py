@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from harness.commands import output, trust_option
-from harness.commands.measured import require_sound
+from harness.commands.shared import output, trust_option
+from harness.commands.shared.measured import require_sound
 from harness.errors import UserError
-from harness.execute import host as hosts
-from harness.publish import trend_table
-from harness.publish.trend import ACCURACY, CONFIRMED, LATENCY, METRICS, Trend, speed_trend
-from harness.publish.trend_accuracy import accuracy_trends
-from harness.results import identifiers, store
+from harness.host import describe as hosts
+from harness.publish.trend import render
+from harness.publish.trend.accuracy import accuracy_trends
+from harness.publish.trend.latency import ACCURACY, CONFIRMED, LATENCY, METRICS, Trend, speed_trend
+from harness.results import store
 from harness.results.history import History, histories
-from harness.terminal import Console, Text
+from harness.results.records import identifiers
+from harness.text.terminal import Console, Text
 
 #: Where the tables and pictures of trends stand, below the folder of tables.
 FOLDER = "trend"
@@ -33,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--metric", choices=METRICS, default=LATENCY, help=f"default: {LATENCY}")
     parser.add_argument(
-        "--confirm", action="store_true", help="measure both sides of each candidate again, in turns, on this host"
+        "--confirm", action="store_true", help="measure both variants of each candidate again interleaved, on this host"
     )
     parser.add_argument("--pairs", type=int, default=PAIRS, metavar="N", help=f"of a confirmation; default {PAIRS}")
     parser.add_argument(
@@ -69,9 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     console = Console()
     if output.to_stdout(arguments):
-        print(trend_table.markdown(trends, root), end="")
+        print(render.markdown(trends, root), end="")
     else:
-        trend_table.show(trends, root, console)
+        render.show(trends, root, console)
     output.tell(written, console)
     return 3 if failed else 1 if confirmed else 0
 
@@ -102,14 +103,14 @@ def _write(arguments: argparse.Namespace, trends: list[Trend], found: list[Histo
     root = arguments.results
     # A table of some cells must not stand in the place of that of all.
     some = "" if arguments.cell is None else f".{arguments.cell}"
-    paths = trend_table.write(trends, root, folder, identifiers.file_name(arguments.metric + some))
+    paths = render.write(trends, root, folder, identifiers.file_name(arguments.metric + some))
     if arguments.no_pictures:
         return paths
-    from harness.publish import trend_matrix, trend_picture  # a second of matplotlib
+    from harness.publish.trend import host_matrix, picture  # a second of matplotlib
 
     several = [one for one in trends if len(one.points) > 1]
-    paths += [path for one in several for path in trend_picture.draw(one, root, folder)]
-    matrix = trend_matrix.matrix(root, found)
+    paths += [path for one in several for path in picture.draw(one, root, folder)]
+    matrix = host_matrix.matrix(root, found)
     if len(matrix.columns) > 1:
-        paths += trend_matrix.write(matrix, folder, identifiers.file_name("hosts" + some))
+        paths += host_matrix.write(matrix, folder, identifiers.file_name("hosts" + some))
     return paths

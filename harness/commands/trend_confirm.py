@@ -1,4 +1,4 @@
-"""``harness trend --confirm``: brings both sides of each candidate back and measures them in turns."""
+"""``harness trend --confirm``: brings both variants of each candidate back and measures them interleaved."""
 
 from __future__ import annotations
 
@@ -8,36 +8,38 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from harness.commands import trust_option
+from harness.cache import usable_cache
 from harness.commands.compare import rule_of
+from harness.commands.shared import trust_option
+from harness.config.schema import AXES
 from harness.errors import UserError
-from harness.execute import foreign_code, sides
-from harness.execute.assemble import Place
-from harness.execute.cache import usable_cache
-from harness.execute.comparison import compare
-from harness.execute.environment import environments
+from harness.execute.compare import foreign_code, variant
+from harness.execute.compare.runs import compare
+from harness.execute.environments.pinned import environments
+from harness.execute.run.assemble import Place
 from harness.plan.catalogue import Catalogue, catalogue
-from harness.plan.config import AXES
 from harness.plan.matrix import Plan, make_plan
-from harness.publish import trend
-from harness.publish.compare import Comparison, comparison
-from harness.publish.compare_records import read
+from harness.publish.common.frames import row_dicts
+from harness.publish.common.numbers import is_known
+from harness.publish.compare.comparison import Comparison, comparison
+from harness.publish.compare.records import read
 from harness.publish.live import view_for
-from harness.publish.numbers import is_known
-from harness.publish.trend import CANDIDATE, LATENCY, Candidate, Trend
-from harness.publish.trend_changes import HARNESS
+from harness.publish.trend import latency
+from harness.publish.trend.changes import HARNESS
+from harness.publish.trend.latency import CANDIDATE, LATENCY, Candidate, Trend
 from harness.results import confirmations, store
 from harness.results.confirmations import Confirmation
 from harness.results.history import Point
-from harness.stats.changes import fewest_pairs
-from harness.stats.trend import CONFIRM_ALPHA
-from harness.terminal import Console, Text
+from harness.stats.decisions.changes import fewest_pairs
+from harness.stats.decisions.trend import CONFIRM_ALPHA
+from harness.text.terminal import Console, Text
 
 
 @dataclasses.dataclass(frozen=True)
 class _Question:
-    """One candidate, and the runs whose state is brought back for its two sides."""
+    """One candidate, and the runs whose state is brought back for its two variants."""
 
     one: Trend
     candidate: Candidate
@@ -46,7 +48,7 @@ class _Question:
 
 
 def confirm(arguments: argparse.Namespace, trends: Sequence[Trend]) -> bool:
-    """Measure the two sides of each candidate in turns and write down what came out; say whether a cell failed.
+    """Measure the two variants of each candidate interleaved and write down what came out; say whether a cell failed.
 
     Candidates between the same two states are measured together, so that each environment is prepared once. A state
     that cannot be brought back after all is told in a line, and its candidates stay.
@@ -73,21 +75,21 @@ def confirm(arguments: argparse.Namespace, trends: Sequence[Trend]) -> bool:
 
 
 def _questions(trends: Sequence[Trend]) -> dict[tuple[str, str], list[_Question]]:
-    """Return the candidates that can be confirmed, by the texts of their sides."""
+    """Return the candidates that can be confirmed, by the texts of their variants."""
     found = defaultdict(list)
     for one in trends:
         for candidate in one.candidates:
             if candidate.status == CANDIDATE:
-                before, after = trend.sides(one, candidate)
-                # The code is brought back only where it differs: else today's measures both sides.
+                before, after = latency.sides(one, candidate)
+                # The code is brought back only where it differs: else today's measures both variants.
                 is_other = any(difference.kind == HARNESS for difference in candidate.differences)
-                texts = [_side(point, is_other) for point in (before, after)]
+                texts = [_variant(point, is_other) for point in (before, after)]
                 found[texts[0], texts[1]].append(_Question(one, candidate, before.run, after.run))
     return dict(found)
 
 
-def _side(point: Point, with_code: bool) -> str:
-    """Return what brings a run back, `with_code`: with its code; a record names no other part of a side.
+def _variant(point: Point, with_code: bool) -> str:
+    """Return what brings a run back, `with_code`: with its code; a record names no other part of a variant.
 
     Raises
     ------
@@ -106,10 +108,10 @@ def _measure(
     plan = _plan(arguments, shipped, questions)
     known = environments(shipped, place.cache)
     resolved = [
-        sides.resolve(sides.parse(text), plan, known, place, trusted=arguments.trust) for text in (before, after)
+        variant.resolve(variant.parse(text), plan, known, place, trusted=arguments.trust) for text in (before, after)
     ]
-    for side in resolved:
-        trust_option.tell(side.foreign, side.label)
+    for one in resolved:
+        trust_option.tell(one.foreign, one.label)
     with view_for(Console(stderr=True)) as view:
         view.note(f"confirming {len(questions)} candidates: {before} against {after}")
         runs, counts = compare(resolved, place, view, begin_anew=arguments.new)
@@ -134,17 +136,24 @@ def _plan(arguments: argparse.Namespace, shipped: Catalogue, questions: Sequence
 
 
 def answered(one: Trend, compared: Comparison, before: str, after: str) -> Confirmation:
-    """Return what a comparison, whose second side is the one after the step, says about a trend's cell."""
+    """Return what a comparison, whose second variant is the one after the step, says about a trend's cell."""
     role = one.metric
     row = next((row for row in _rows(compared) if row["labels"] == one.history.labels[:-1]), None)
     runs = tuple(run.name for run in compared.runs)
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    about = {"time": now, "cell": one.history.key, "metric": role, "before": before, "after": after, "runs": runs}
+    about: dict[str, Any] = {
+        "time": now,
+        "cell": one.history.key,
+        "metric": role,
+        "before": before,
+        "after": after,
+        "runs": runs,
+    }
     if row is None or not row[f"{role}_ratio"] > 0:
         told = None if row is None else row[f"{role}_reason"]
-        because = told if is_known(told) else "the cell was not measured on both sides"
+        because = told if is_known(told) else "the cell was not measured in both variants"
         return Confirmation(**about, pairs=0, verdict="inconclusive", because=because, ratio=None, low=None, high=None)
-    # A comparison tells ratios of speeds, the second side's over the first's; of times they are upside down.
+    # A comparison tells ratios of speeds, the second variant's over the first's; of times they are upside down.
     ends = [row[f"{role}_{name}"] for name in ("ratio_low", "ratio", "ratio_high")]
     ends = [float(end) if end > 0 else None for end in ends]
     if role == LATENCY:
@@ -160,6 +169,6 @@ def answered(one: Trend, compared: Comparison, before: str, after: str) -> Confi
     )
 
 
-def _rows(compared: Comparison) -> Iterator[dict]:
-    for row in compared.rows.to_dict("records"):
+def _rows(compared: Comparison) -> Iterator[dict[str, Any]]:
+    for row in row_dicts(compared.rows):
         yield {**row, "labels": tuple(str(row[axis]) for axis in AXES)[:-1]}

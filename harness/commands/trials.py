@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from harness.commands import output
-from harness.publish import trials
-from harness.publish.narrow import print_table
-from harness.publish.trials import Tuning
-from harness.results import identifiers, store
-from harness.terminal import Console, Text
+from harness.commands.shared import output
+from harness.publish.common.narrow import print_table
+from harness.publish.tuning import trials
+from harness.publish.tuning.trials import Tuning
+from harness.results import store
+from harness.results.records import identifiers
+from harness.text.terminal import Console, Text
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     ended = "" if found.reason is None else f"; the search ended: {found.reason}"
     baseline = "" if found.baseline is None else f"; FP32's {found.metric} is {found.baseline:.4f}"
     console.print(Text(f"{found.cell}: {len(found.history.trials)} trials{baseline}{ended}; * chosen"), soft_wrap=True)
-    table, *recipes = trials.shown(found, console.width)
+    table, recipes = trials.shown(found, console.width)
     print_table(table, console)
     for line in recipes:
         console.print(line)
@@ -60,7 +61,7 @@ def _draw(arguments: argparse.Namespace, run_file: Path, found: Tuning) -> outpu
         return output.Written()
 
     def make(folder: Path) -> list[Path]:
-        from harness.publish import pareto  # a second of matplotlib, which no mistake should wait for
+        from harness.publish.tuning import pareto  # a second of matplotlib, which no mistake should wait for
 
         path = arguments.picture or folder / _name(run_file, found.cell)
         pareto.draw(found, path)

@@ -15,16 +15,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from harness import lookup
+from harness import registry
 from harness.errors import StageError
-from harness.execute.outofmemory import said
+from harness.ipc.oom import is_oom_message
 from harness.models import limits
 from harness.models.checkpoint import TOKENIZER_FILES
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from harness.plan.config import ModelConfig
+    from harness.config.schema import ModelConfig
 
 #: What transformers says of a file that is there but is not JSON, or holds no weights.
 _UNREADABLE = ("not a valid JSON", "Unable to load weights")
@@ -33,8 +33,8 @@ _AUTO_CLASSES = {"text": "AutoModelForSequenceClassification", "image": "AutoMod
 
 
 def architecture(name: str) -> ModuleType:
-    """Return the module of this folder that loads `name`; ``bad_config`` when there is none."""
-    return lookup.module("models", name, function="load", field="model.architecture")
+    """Return the module that loads `name`, of this folder or a plugin; ``bad_config`` when there is none."""
+    return registry.MODELS.module(name)
 
 
 @functools.cache
@@ -127,7 +127,7 @@ def named_errors(folder: Path | None, model: ModelConfig) -> Iterator[None]:
         raise
     except Exception as error:
         # A config, tokenizer or weights that say what they cannot mean fail anywhere in transformers and below it.
-        if said(str(error)):
+        if is_oom_message(str(error)):
             raise
         name = "" if type(error).__name__ == "SafetensorError" else f"cannot be loaded: {type(error).__name__}: "
         raise StageError("damaged", f"{where}: {name}{_line(error)}") from error

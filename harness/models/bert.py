@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-    from harness.plan.config import ModelConfig
+    from harness.config.schema import ModelConfig
 
 #: What may be missing from a pretrained encoder and is then drawn anew: the head, and the pooler that feeds it.
 _HEAD = ("classifier", "pre_classifier", "score", "pooler")

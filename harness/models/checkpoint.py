@@ -14,7 +14,7 @@ from harness.models import limits
 from harness.models.labels import require_one_label_a_row
 
 if TYPE_CHECKING:
-    from harness.plan.config import ModelConfig
+    from harness.config.schema import ModelConfig
 
 #: The files that weights and a tokenizer can be made of.
 WEIGHT_FILES = ("*.safetensors", "*.bin")

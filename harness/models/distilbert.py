@@ -15,7 +15,7 @@ from harness.models.remap import Target, Weights, load_as
 if TYPE_CHECKING:
     from transformers import BertConfig, PreTrainedModel
 
-    from harness.plan.config import ModelConfig
+    from harness.config.schema import ModelConfig
 
 #: A constant of its code.
 _EPSILON = 1e-12

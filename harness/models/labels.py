@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness import quoting
 from harness.errors import StageError
+from harness.text import quoting
 
 #: How outputs and labels were brought together, and what a person reads of it.
 HOW = {
@@ -66,7 +66,7 @@ def match_labels(outputs: Sequence[str], labels: Sequence[str], model: str, *, f
 
     Raises
     ------
-    StageError : ``bad_labels``, with both lists and the override that mends it, when the numbers differ, or when
+    StageError : ``bad_labels``, with both lists and the override that fixes it, when the numbers differ, or when
         neither the names, without regard to case, nor the labels 0, 1 ... n-1 tell the order.
     """
     wanted = max(1, len(labels))
@@ -79,8 +79,9 @@ def match_labels(outputs: Sequence[str], labels: Sequence[str], model: str, *, f
     for alike in (str, str.casefold):
         named = {alike(output): index for index, output in enumerate(outputs)}
         found = [named.get(alike(label)) for label in labels]
-        if len(named) == wanted and None not in found and len(set(found)) == wanted:
-            return Matching("name", tuple(outputs), tuple(labels), tuple(found))
+        places_of = tuple(place for place in found if place is not None)
+        if len(named) == wanted and len(places_of) == len(found) and len(set(found)) == wanted:
+            return Matching("name", tuple(outputs), tuple(labels), places_of)
     if list(labels) == [str(place) for place in places]:
         return Matching("index", tuple(outputs), tuple(labels), places)
     both = _both(outputs, labels, model)

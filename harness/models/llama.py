@@ -16,7 +16,7 @@ from harness.models import base
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from harness.plan.config import ModelConfig
+    from harness.config.schema import ModelConfig
 
 #: What it reads.
 MODALITY = "prose"
@@ -91,7 +91,7 @@ def _named_errors(folder: Path | None, model: ModelConfig) -> Iterator[None]:
             raise StageError("damaged", f"{folder}: {type(error).__name__}: {line}") from error
 
 
-def network_class() -> type:
+def network_class() -> Any:
     """Return the class of a checkpoint's network."""
     from harness.models.window_loss import WindowLoss
 

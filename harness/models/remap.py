@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import BertConfig, PreTrainedModel
 
-    from harness.plan.config import ModelConfig
+    from harness.config.schema import ModelConfig
 
 #: Tensors by their names below the encoder.
 Weights = dict[str, "torch.Tensor"]

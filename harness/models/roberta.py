@@ -15,7 +15,7 @@ from harness.models.remap import Target, Weights, load_as, shared_fields
 if TYPE_CHECKING:
     from transformers import BertConfig, PreTrainedModel
 
-    from harness.plan.config import ModelConfig
+    from harness.config.schema import ModelConfig
 
 _POSITIONS = "embeddings.position_embeddings.weight"
 

@@ -16,7 +16,7 @@ from harness.models.bert import head_config
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from harness.plan.config import ModelConfig
+    from harness.config.schema import ModelConfig
 
 #: What it reads.
 MODALITY = "image"

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from harness.config import instructions
 from harness.errors import nearest
-from harness.execute.host import describe
+from harness.host.describe import describe
 from harness.optimization.metrics import Metric
 from harness.optimization.objectives import Objective, performance
-from harness.plan import instructions
 from harness.tuning.criterion import Criterion
 from harness.tuning.errors import TuningError
 from harness.tuning.objective import Objective as Combined
-from harness.tuning.trials import Limits, search_of
+from harness.tuning.search.registry import search_of
+from harness.tuning.trials import Limits
 
 #: The seed's names of the approaches, and the method of an approach that each is.
 APPROACHES = {
@@ -27,10 +29,12 @@ FRAMEWORKS = ("pytorch",)
 #: What the trainer puts before the names of its metrics.
 PREFIX = "eval_"
 
+_Part = TypeVar("_Part", Metric, Objective)
+
 
 @dataclass(frozen=True)
 class QuantizationConfig:
-    """All that :meth:`NLPTrainer.quantize` and :func:`harness.optimization.quantize` need to know.
+    """All that a trainer's ``quantize`` and :func:`harness.optimization.quantize` need to know.
 
     Parameters
     ----------
@@ -86,7 +90,17 @@ class QuantizationConfig:
         self.limits()
         search_of(self.strategy)
         if self.metrics:
-            Criterion(tuple(metric.bound(metric.name) for metric in self.metrics))
+            Criterion(tuple(metric.bound(metric.name) for metric in self.every_metric))
+
+    @property
+    def every_metric(self) -> tuple[Metric, ...]:
+        """The metrics that count, none where none was named."""
+        return _several("metrics", self.metrics, Metric)
+
+    @property
+    def every_objective(self) -> tuple[Objective, ...]:
+        """The objectives, at least one."""
+        return _several("objectives", self.objectives, Objective)
 
     @property
     def method(self) -> str:
@@ -106,7 +120,7 @@ class QuantizationConfig:
 
     def objective(self) -> Combined:
         """Return what the search makes better."""
-        return Combined(tuple(objective.goal() for objective in self.objectives))
+        return Combined(tuple(objective.goal() for objective in self.every_objective))
 
     def criterion(self, values: Mapping[str, float]) -> Criterion:
         """Return what a candidate must keep of `values`, FP32's metrics by the evaluation's own names.
@@ -119,7 +133,7 @@ class QuantizationConfig:
             if len(values) != 1:
                 raise TuningError(f"metrics: want a Metric for what counts of {', '.join(sorted(values)) or 'nothing'}")
             return Criterion((Metric(next(iter(values))).bound(next(iter(values))),))
-        return Criterion(tuple(metric.bound(_named(metric.name, values)) for metric in self.metrics))
+        return Criterion(tuple(metric.bound(_named(metric.name, values)) for metric in self.every_metric))
 
 
 def _named(name: str, values: Mapping[str, float]) -> str:
@@ -129,7 +143,7 @@ def _named(name: str, values: Mapping[str, float]) -> str:
     raise TuningError(f"metric '{name}': the evaluation has no such value{nearest(name, values)}")
 
 
-def _several(field: str, given: object, kind: type) -> tuple:
+def _several(field: str, given: object, kind: type[_Part]) -> tuple[_Part, ...]:
     if given is None and field == "metrics":
         return ()
     items = tuple(given) if isinstance(given, (list, tuple)) else (given,)

@@ -14,16 +14,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.backends.torch_work import int8_share
+from harness.backends.torch_common.tuning.layers import linears, with_layers
+from harness.backends.torch_common.tuning.subject import Calibrated, TorchSubject, calibrate, call, recipes
+from harness.backends.torch_common.work import int8_share
+from harness.config.schema import LEAST_INT8_SHARE
 from harness.errors import StageError, UserError
 from harness.optimization.config import QuantizationConfig
-from harness.plan.config import LEAST_INT8_SHARE
 from harness.tuning.errors import TuningError
 from harness.tuning.history import History, Trial
+from harness.tuning.search.registry import search_of
 from harness.tuning.subject import Decided, Evaluated
-from harness.tuning.torch_layers import linears, with_layers
-from harness.tuning.torch_subject import Calibrated, TorchSubject, calibrate, call, recipes
-from harness.tuning.trials import Tuned, search_of, tune
+from harness.tuning.trials import Tuned, tune
 
 #: Names the number of an evaluation that gives only one.
 _ONLY = "accuracy"
@@ -82,7 +83,7 @@ def tuned(
     original = copy.deepcopy(model).eval()
     history = History(None if config.history is None else Path(config.history), key=_key(original, config))
     network = _trained(original, config, train)
-    measures = {goal.name: goal.measure for goal in config.objectives if goal.measure is not None}
+    measures = {goal.name: goal.measure for goal in config.every_objective if goal.measure is not None}
     with _one_line("calibration"):
         network, calibrated = _calibrated(network, config, batches)
         subject = TorchSubject(network, calibrated, batches, evaluate, measures, config.use_bf16, reference=original)
@@ -121,7 +122,7 @@ def save(model: torch.nn.Module, folder: str | Path) -> None:
     """
     from transformers import PreTrainedModel
 
-    from harness.backends import torch_artefact
+    from harness.backends.torch_common import artefact
 
     if not isinstance(model, PreTrainedModel):
         raise UserError(f"save: {type(model).__name__} is no model of transformers, which alone load without pickles")
@@ -129,14 +130,14 @@ def save(model: torch.nn.Module, folder: str | Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tuning = getattr(model, "tuning_result", None)
     reduced = tuning is not None and bool(tuning.best.recipe.approach["activation"].get("reduce_range"))
-    torch_artefact.save(model, folder, reduce_range=reduced)
+    artefact.save(model, folder, reduce_range=reduced)
 
 
 def load(folder: str | Path) -> torch.nn.Module:
-    """Return the model that :func:`save` wrote, in evaluation mode."""
-    from harness.backends import torch_artefact
+    """Return the model that :func:`harness.optimization.model.save` wrote, in evaluation mode."""
+    from harness.backends.torch_common import artefact
 
-    return torch_artefact.load(Path(folder))
+    return artefact.load(Path(folder))
 
 
 def exactly(loader: Iterable[Any], rows: int) -> list[Any]:

@@ -19,11 +19,11 @@ import torch
 from torch.ao.quantization import QuantWrapper, prepare_qat
 
 from harness.approaches.observers import MagnitudeHistogram
-from harness.backends.torch_recipe import qat_qconfig
+from harness.backends.torch_common.qconfig import qat_qconfig
+from harness.backends.torch_common.tuning.layers import linears
+from harness.backends.torch_common.tuning.subject import Calibrated, calibrate
+from harness.config.schema import ApproachConfig, QuantizerConfig
 from harness.errors import StageError
-from harness.plan.config import ApproachConfig, QuantizerConfig
-from harness.tuning.torch_layers import linears
-from harness.tuning.torch_subject import Calibrated, calibrate
 
 
 def fake_quantized(network: torch.nn.Module, reduce_range: bool = False) -> torch.nn.Module:

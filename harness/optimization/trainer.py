@@ -17,9 +17,9 @@ from torch.utils.data import Subset
 from transformers.trainer_callback import CallbackHandler, DefaultFlowCallback, TrainerState
 
 from harness.approaches.training import freeze_at
+from harness.config.schema import QatConfig
 from harness.optimization.config import PREFIX, QuantizationConfig
 from harness.optimization.model import exactly, tuned
-from harness.plan.config import QatConfig
 from harness.tuning.errors import TuningError
 from harness.tuning.subject import Decided, Evaluated
 from harness.tuning.trials import Tuned
@@ -35,6 +35,7 @@ class NLPTrainer(transformers.Trainer):
     """
 
     tuning_result: Tuned | None = None
+    compute_metrics: Any
 
     def quantize(self, quant_config: QuantizationConfig) -> torch.nn.Module:
         """Return the trainer's model in INT8, the best that keeps the metrics of :meth:`evaluate`.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,14 +27,14 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from harness import quoting
+from harness.config.cell import Option, digest, from_dict
+from harness.config.schema import AXES, EnvironmentConfig
 from harness.errors import UserError, shown
 from harness.plan.catalogue import Catalogue
-from harness.plan.cell import Option, digest, from_dict
-from harness.plan.config import AXES, EnvironmentConfig
 from harness.plan.domains import Names, check_domains
 from harness.plan.fit import REFERENCE, require_fit, wanted
 from harness.plan.yaml_file import read_yaml
+from harness.text import quoting
 
 #: Where Hydra is told to put the fields of a file into another place.
 _HEADER = re.compile(r"^\s*#\s*@package\b", re.MULTILINE)
@@ -100,12 +101,17 @@ def _compose(catalogue: Catalogue, group: str, name: str) -> dict[str, Any]:
     try:
         with initialize_config_dir(config_dir=str(path.parent.parent), version_base="1.3"):
             composed = compose(overrides=[f"+{group}={_quoted(name)}", *searched])
-        plain = _literal(OmegaConf.to_container(composed, resolve=True)[group])
+        plain = _literal(_container(composed)[group])
     except (HydraException, OmegaConfBaseException, RecursionError) as error:
         raise UserError(f"{path}: {_line(error)}") from error
     if not isinstance(plain, dict):
         raise UserError(f"{path}: want a mapping of fields, found {shown(plain)}")
     return plain
+
+
+def _container(config: Any) -> dict[str, Any]:
+    """Return a mapping of OmegaConf's as a dict, its references filled in."""
+    return typing.cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
 
 
 def _require_composable(catalogue: Catalogue, group: str, path: Path, above: Sequence[Path]) -> None:
@@ -146,13 +152,13 @@ def _typed(
         missing = sorted(OmegaConf.missing_keys(config))
         if missing:
             raise UserError(f"{group}={name}: field {missing[0]} is missing")
-        plain = OmegaConf.to_container(config, resolve=True)
-        if plain != OmegaConf.to_container(config):
+        values = _container(config)
+        if values != OmegaConf.to_container(config):
             # What stands in the place of a reference was not held against its field yet.
-            plain = OmegaConf.to_container(_filled(schema, _leaves(_literal(plain)), group), resolve=True)
+            values = _container(_filled(schema, _leaves(_literal(values)), group))
     except (OmegaConfBaseException, RecursionError) as error:
         raise UserError(_unresolved(error, schema, group, name, given)) from error
-    built = from_dict(schema, plain)
+    built = from_dict(schema, values)
     check_domains(built, group, names)
     return built
 

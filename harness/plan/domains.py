@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path, PurePosixPath
 from types import NoneType
 from typing import Any
 
+from harness import metrics
 from harness.backends.base import backend_class
-from harness.errors import StageError, UserError, nearest, shown
-from harness.models.base import is_built
-from harness.plan import variables
-from harness.plan.bounds import Domain, domain_of
-from harness.plan.config import (
+from harness.config import variables
+from harness.config.bounds import Domain, domain_of
+from harness.config.host_option import contradiction
+from harness.config.schema import (
     ISA_CEILINGS,
     BackendConfig,
     EnvironmentConfig,
@@ -25,10 +26,10 @@ from harness.plan.config import (
     SourceConfig,
     TaskConfig,
 )
-from harness.plan.host_option import contradiction
-from harness.printable import is_plain
+from harness.errors import StageError, UserError, nearest, shown
+from harness.models.base import is_built
 from harness.tasks.readers import modality
-from harness.tasks.score import is_shipped, shipped
+from harness.text.printable import is_plain
 
 #: Registry -> its pins.
 _PACKAGES = {
@@ -194,12 +195,12 @@ def _check_task(task: TaskConfig, where: str) -> None:
     if is_prose != is_predicted:
         gives = "documents without labels: want language_modelling" if is_prose else "labelled rows"
         raise UserError(f"{where}.kind={task.kind}: reader {task.reader} gives {gives}")
-    if not is_shipped(task.metric) and not task.trust_remote_code:
+    if metrics.find(task.metric) is None and not task.trust_remote_code:
         raise UserError(
-            f"{where}.metric={shown(task.metric)}: none of ours{nearest(task.metric, shipped())}; one from a folder or "
-            f"a hub brings its own code, which {where}.trust_remote_code=true runs"
+            f"{where}.metric={shown(task.metric)}: not ours{nearest(task.metric, metrics.names())}; one from a folder "
+            f"or a hub brings its own code, which {where}.trust_remote_code=true runs"
         )
-    twice = next((label for label in task.labels or () if task.labels.count(label) > 1), None)
+    twice = next((label for label, count in Counter(task.labels or ()).items() if count > 1), None)
     if twice is not None:
         raise UserError(f"{where}.labels: '{twice}' is there twice; want each class once, in the order of the outputs")
     _check_source(task.source, f"{where}.source")
@@ -215,23 +216,22 @@ def _check_source(source: SourceConfig, where: str) -> None:
     if len(source.named) != 1:
         found = " and ".join(source.named) or "none"
         raise UserError(f"{where}: want exactly one of package, hub_id and path, found {found}")
-    if source.package is not None and (source.sha256 is None or source.inside is None):
-        raise UserError(f"{where}: package {source.package} needs sha256 and inside")
     if source.package is not None:
-        _check_package(source, where)
+        if source.sha256 is None or source.inside is None:
+            raise UserError(f"{where}: package {source.package} needs sha256 and inside")
+        _check_package(source.registry, source.package, source.sha256, source.inside, where)
     if source.hub_id is not None and not _HUB_ID.fullmatch(source.hub_id):
         raise UserError(f"{where}.hub_id='{shown(source.hub_id)}': want NAME or OWNER/NAME of a hub, no path")
     if source.hub_id is not None and source.revision is None:
         raise UserError(f"{where}: hub_id {source.hub_id} needs revision (a commit), or a re-run may read other bytes")
 
 
-def _check_package(source: SourceConfig, where: str) -> None:
+def _check_package(registry: str, package: str, sha256: str, inside: str, where: str) -> None:
     """Raise UserError for what a registry's client, or the archive, would take for an option, an address or a path."""
-    pinned = _PACKAGES[source.registry].fullmatch(source.package)
-    if pinned is None:
-        raise UserError(f"{where}.package='{shown(source.package)}': want NAME==VERSION of registry {source.registry}")
-    if not re.fullmatch(r"[0-9a-f]{64}", source.sha256):
-        raise UserError(f"{where}.sha256='{shown(source.sha256)}': want the 64 hex digits of the archive's SHA-256")
-    inside = PurePosixPath(source.inside)
-    if inside.is_absolute() or ".." in inside.parts or "\0" in source.inside or not inside.parts:
-        raise UserError(f"{where}.inside='{shown(source.inside)}': want a file or a folder within the archive")
+    if _PACKAGES[registry].fullmatch(package) is None:
+        raise UserError(f"{where}.package='{shown(package)}': want NAME==VERSION of registry {registry}")
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise UserError(f"{where}.sha256='{shown(sha256)}': want the 64 hex digits of the archive's SHA-256")
+    path = PurePosixPath(inside)
+    if path.is_absolute() or ".." in path.parts or "\0" in inside or not path.parts:
+        raise UserError(f"{where}.inside='{shown(inside)}': want a file or a folder within the archive")

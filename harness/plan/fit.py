@@ -83,7 +83,7 @@ def _require(hint: Any, value: Any, where: str) -> None:
             if kind is dict:
                 _require(typing.get_args(_without_none(hint))[1], item, f"{where}.{shown(key)}")
             else:
-                require_fit(kind, str(key), item, where)
+                require_fit(typing.cast(type, kind), str(key), item, where)
     elif kind is tuple:
         if not isinstance(value, list):
             raise UserError(f"{where}={_shown(value)}: want a list, such as {where}={_example(hint)}")

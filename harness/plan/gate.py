@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.config.schema import AXES
 from harness.errors import FAILURE_KINDS, UserError, nearest
-from harness.execute.host import ISA_FLAGS
-from harness.plan.config import AXES
+from harness.host.describe import ISA_FLAGS
 
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
@@ -149,7 +149,8 @@ def by_labels(gate: Gate, options: Iterable[tuple[str, str, Any]]) -> Gate:
     ----------
     options : axis, label and config (a schema dataclass, or its fields as a dict) of each option of a run.
     """
-    options, match = list(options), {}
+    options = list(options)
+    match: dict[str, tuple[Any, ...]] = {}
     for key, values in gate.match.items():
         axis, _, path = key.partition(".")
         if path:

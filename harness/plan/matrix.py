@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.backends.base import backend_class
+from harness.backends.base import backend_class, unsupported
+from harness.config import emulation, instructions, isa_cap
+from harness.config.cell import Cell, Option, Reason
+from harness.config.schema import AXES, LOADGEN_ENVIRONMENT, LOADGEN_SCENARIOS
 from harness.errors import UserError, nearest
-from harness.execute import host as hosts
-from harness.execute import placement
+from harness.host import describe as hosts
+from harness.host import placement
 from harness.models import base as models
 from harness.models import checkpoint
-from harness.plan import ceilings, emulation, instructions
 from harness.plan.catalogue import Catalogue
-from harness.plan.cell import Cell, Option, Reason
 from harness.plan.compose import options
-from harness.plan.config import AXES, LOADGEN_ENVIRONMENT, LOADGEN_SCENARIOS
 from harness.plan.overrides import Request, overridden, parse
 from harness.plan.reach import check_reach, option_matches
 from harness.plan.suite import Entry, Exclusion, Suite, read_suite
@@ -94,7 +94,7 @@ def make_plan(catalogue: Catalogue, overrides: Sequence[str], host: hosts.Host |
             excluded.append(Excluded(cell, Reason("excluded", because)))
             continue
         because = misfit(cell) or homeless[cell.labels[_HOST]] or emulation.misfit(cell)
-        because = because or ceilings.misfit(cell, host.isa) or _unsupported(cell, left)
+        because = because or isa_cap.misfit(cell, host.isa) or _unsupported(cell, left)
         if because is not None:
             excluded.append(Excluded(cell, Reason("unsupported", because)))
         else:
@@ -125,7 +125,8 @@ def _entries(catalogue: Catalogue, suite: Suite, request: Request, axis: str) ->
 
 def _require_size(suite: Suite, entries: Mapping[str, Sequence[Entry]], request: Request) -> None:
     """Raise UserError for a matrix that nobody means, before its options are composed, which takes a while for each."""
-    counts = {axis: len(entries[axis]) * math.prod(map(len, request.fields[axis].values())) for axis in AXES}
+    fields = {axis: math.prod(len(values) for values in request.fields[axis].values()) for axis in AXES}
+    counts = {axis: len(entries[axis]) * fields[axis] for axis in AXES}
     for axis, count in counts.items():
         if count > MOST_OPTIONS:
             raise UserError(f"axis {axis}: {count} options; want {MOST_OPTIONS} at most")
@@ -177,12 +178,13 @@ def cell_of(chosen: Sequence[Option]) -> Cell:
     # Only digests are joined here: serialising every config again would make planning quadratic in fields and cells.
     labels = tuple(option.label for option in chosen)
     identity = hashlib.sha256("/".join(option.digest for option in chosen).encode()).hexdigest()[:16]
-    return Cell("/".join(labels), identity, *(option.config for option in chosen), labels)
+    configs = {axis: option.config for axis, option in zip(AXES, chosen, strict=True)}
+    return Cell(key="/".join(labels), digest=identity, labels=labels, **configs)
 
 
 def _unsupported(cell: Cell, left: Sequence[str]) -> str | None:
     backend = backend_class(cell.backend.name)
-    return backend.supports(cell, left) or checkpoint.misfit(cell.model, backend.model_types)
+    return unsupported(cell, left) or checkpoint.misfit(cell.model, backend.model_types)
 
 
 def misfit(cell: Cell) -> str | None:
@@ -204,7 +206,7 @@ class _Rule:
     def __init__(self, exclusion: Exclusion, axes: Mapping[str, Sequence[Option]], request: Request):
         self.because = exclusion.because
         self._without = exclusion.without
-        named = {axis: {*(request.replaced or {}).get(axis, ()), *(request.added or {}).get(axis, ())} for axis in AXES}
+        named = {axis: {*request.replaced.get(axis, ()), *request.added.get(axis, ())} for axis in AXES}
         matched: dict[str, set[str]] = {}
         for key, values in exclusion.match.items():
             axis, _, field = key.partition(".")

@@ -5,18 +5,18 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override, QuotedString, ValueType
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, QuotedString, Sweep, ValueType
 from hydra.errors import HydraException
 
-from harness import quoting
+from harness.config.bounds import SEEDS, domain_of
+from harness.config.schema import AXES, field_at
 from harness.errors import UserError, nearest, shown
-from harness.plan.bounds import SEEDS, domain_of
-from harness.plan.config import AXES, field_at
-from harness.printable import is_plain
+from harness.text import quoting
+from harness.text.printable import is_plain
 
 _AXIS_NAMES = tuple(AXES)
 
@@ -35,9 +35,9 @@ class Request:
     """What a command line asks for: the suite, options of axes in the place of its own or beside them, and fields."""
 
     suite: str = "quickstart"
-    replaced: dict[str, list[str]] | None = None
-    added: dict[str, list[str]] | None = None
-    fields: dict[str, dict[str, list[Any]]] | None = None
+    replaced: dict[str, list[str]] = field(default_factory=dict)
+    added: dict[str, list[str]] = field(default_factory=dict)
+    fields: dict[str, dict[str, list[Any]]] = field(default_factory=lambda: {axis: {} for axis in AXES})
     seed: int | None = None
 
 
@@ -50,7 +50,7 @@ def parse(overrides: Sequence[str]) -> Request:
     """
     if len(overrides) > _MOST_OVERRIDES:
         raise UserError(f"{len(overrides)} overrides; want {_MOST_OVERRIDES} at most")
-    request = Request(replaced={}, added={}, fields={axis: {} for axis in AXES})
+    request = Request()
     parser = OverridesParser.create()
     for text in overrides:
         override = _override(parser, text)
@@ -60,8 +60,8 @@ def parse(overrides: Sequence[str]) -> Request:
 
 def overridden(request: Request) -> set[str]:
     """Return the axes whose options are not those that the suite alone would give."""
-    fields = {axis for axis, values in (request.fields or {}).items() if values}
-    return {*(request.replaced or ()), *(request.added or ()), *fields}
+    fields = {axis for axis, values in request.fields.items() if values}
+    return {*request.replaced, *request.added, *fields}
 
 
 def _override(parser: OverridesParser, text: str) -> Override:
@@ -111,19 +111,19 @@ def _unquoted(text: str) -> str:
 
 
 def _is_path(key: str) -> bool:
-    field = field_at(key.removeprefix("+"))
-    return key == "suite" or (field is not None and domain_of(field).is_path)
+    found = field_at(key.removeprefix("+"))
+    return key == "suite" or (found is not None and domain_of(found).is_path)
 
 
 def _take(request: Request, override: Override, text: str) -> None:
     key = override.key_or_group
-    axis, _, field = key.partition(".")
+    axis, _, name = key.partition(".")
     _require_one_path(override, key, text)
     values = [_plain(value) for value in _values(override, text)]
-    if axis in AXES and field == "name":
+    if axis in AXES and name == "name":
         raise UserError(f"'{shown(text)}': the name of an option is that of its file; want {axis}=OPTION")
-    if axis in AXES and field:
-        request.fields[axis][field] = values
+    if axis in AXES and name:
+        request.fields[axis][name] = values
     elif axis in AXES:
         chosen = request.added if override.is_add() else request.replaced
         chosen.setdefault(axis, []).extend(str(value) for value in values)
@@ -143,9 +143,12 @@ def _seed(value: Any, text: str) -> int:
 
 def _require_one_path(override: Override, key: str, text: str) -> None:
     """Raise UserError for a file's name with a comma, which Hydra takes for two values."""
-    if override.value_type is not ValueType.SIMPLE_CHOICE_SWEEP or not _is_path(key):
+    swept = override._value
+    if override.value_type is not ValueType.SIMPLE_CHOICE_SWEEP or not isinstance(swept, ChoiceSweep):
         return
-    parts = override._value.list
+    if not _is_path(key):
+        return
+    parts = swept.list
     if not all(isinstance(part, QuotedString) for part in parts):
         whole, each = text.partition("=")[2], [str(_plain(part)) for part in parts]
         one, several = quoting.override(key, [whole]), key + "=" + ",".join(f'"{part}"' for part in each)
@@ -165,7 +168,7 @@ def _values(override: Override, text: str) -> list[Any]:
         return [override.value()]
     if override.value_type is ValueType.GLOB_CHOICE_SWEEP or isinstance(override._value, IntervalSweep):
         raise UserError(f"'{shown(text)}': has no meaning here; want the values one by one ({_EXAMPLE})")
-    if override._value.shuffle:
+    if isinstance(override._value, Sweep) and override._value.shuffle:
         raise UserError(f"'{shown(text)}': a random order has no meaning here; want the values alone")
     try:
         values = list(itertools.islice(override.sweep_iterator(), _MOST_VALUES + 1))

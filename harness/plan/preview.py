@@ -10,26 +10,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from harness.backends.base import backend_class
+from harness import metrics, registry
+from harness.backends.base import unsupported
+from harness.config.cell import Cell
+from harness.config.schema import ModelConfig, TaskConfig
 from harness.errors import StageError, UserError, nearest
 from harness.models import labels as label_matching
 from harness.models import limits
 from harness.models.base import is_built, modality
 from harness.models.checkpoint import Checkpoint, read_checkpoint, require_loadable
-from harness.plan.cell import Cell
-from harness.plan.config import ModelConfig, TaskConfig
 from harness.tasks import checks
 from harness.tasks.files import existing
 from harness.tasks.plain_rows import read_table
-from harness.tasks.score import shipped
-from harness.words import counted
-
-#: The shipped metrics by the kind of task that they are for.
-METRICS_OF = {
-    "classification": ("accuracy", "f1_macro", "matthews"),
-    "regression": ("pearson",),
-    "language_modelling": ("perplexity",),
-}
+from harness.text.words import counted
 
 #: Classes that a line lists at most.
 _LISTED = 12
@@ -80,7 +73,7 @@ def require_any(cells: Sequence[Cell]) -> list[str]:
 
 def previews(cells: Iterable[Cell]) -> list[Preview]:
     """Return what is known of each model and task of some cells, where one of them is of the user's own."""
-    pairs: dict[tuple[str, str], list[Cell]] = {}
+    pairs: dict[tuple[str, ...], list[Cell]] = {}
     for cell in cells:
         if cell.model.source.path is not None or cell.task.source.path is not None:
             pairs.setdefault(cell.labels[:2], []).append(cell)
@@ -126,9 +119,10 @@ def _data(task: TaskConfig, label: str, examined: _Examined) -> checks.Examined 
             examined[label] = checks.examine(read_table(path, task), task)
         except StageError as error:
             examined[label] = error
-    if isinstance(examined[label], StageError):
-        raise examined[label]
-    return examined[label]
+    found = examined[label]
+    if isinstance(found, StageError):
+        raise found
+    return found
 
 
 def _checkpoint(model: ModelConfig) -> Checkpoint | None:
@@ -153,7 +147,7 @@ def _rows(data: checks.Examined, task: TaskConfig) -> Iterator[str]:
     found = [f"{name} {100 * shares[index] / evaluation:.1f} %" for index, name in enumerate(data.labels)]
     more = ", ..." if len(found) > _LISTED else ""
     most, count = shares.most_common(1)[0]
-    constant = f"always answering '{data.labels[most]}' would be right on {100 * count / evaluation:.1f} %"
+    constant = f"always answering '{data.labels[int(most)]}' would be right on {100 * count / evaluation:.1f} %"
     yield f"{len(data.labels)} classes, of the evaluation rows: {', '.join(found[:_LISTED])}{more}; {constant}"
 
 
@@ -195,7 +189,8 @@ def _untried(checkpoint: Checkpoint, cells: list[Cell]) -> Iterator[str]:
     names: list[str] = []
     for cell in {cell.backend.name: cell for cell in cells}.values():
         as_it_is = replace(cell, model=replace(cell.model, architecture=kind))
-        if backend_class(cell.backend.name).supports(as_it_is) is not None:
+        # No backend has seen a kind that no file loads by its name.
+        if kind not in registry.MODELS.names() or unsupported(as_it_is) is not None:
             names.append(cell.backend.name)
     if names:
         yield f"model_type {kind} of config.json was not tried with {', '.join(names)}, and may fail there"
@@ -219,11 +214,12 @@ def _cut(data: checks.Examined, checkpoint: Checkpoint | None, task: TaskConfig)
 
 
 def _metric(task: TaskConfig) -> Iterator[str]:
-    if task.metric not in shipped():
-        close = nearest(task.metric, shipped())
+    metric = metrics.find(task.metric)
+    if metric is None:
+        close = nearest(task.metric, metrics.names())
         yield f"metric {task.metric} is not ours: its code, a folder's or a hub's, runs after the evaluation{close}"
         return
-    fitting = METRICS_OF[task.kind]
-    if task.metric not in fitting:
-        message = f"task.metric={task.metric} is not for kind={task.kind}; want {' or '.join(fitting)}, or a hub's"
+    if metric.kind != task.kind:
+        fitting = " or ".join(metrics.shipped(task.kind))
+        message = f"task.metric={task.metric} is not for kind={task.kind}; want {fitting}, or a hub's"
         raise StageError("bad_config", message)

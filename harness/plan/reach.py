@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.config.cell import Cell, Option, Reason
+from harness.config.schema import AXES
 from harness.errors import UserError, nearest
-from harness.plan.cell import Cell, Option, Reason
-from harness.plan.config import AXES
 from harness.plan.suite import Suite
 from harness.plan.suite_names import require_option
 
@@ -129,11 +129,19 @@ def _require_baseline(suite: Suite, cells: Sequence[Cell], excluded: Sequence[tu
 
 def _fitting(group: Sequence[Cell], wanted: Mapping[str, str]) -> Iterator[Cell]:
     """Yield the cells that a baseline means: by their labels, else by the names of their options."""
-    for names in (lambda cell, axis: cell.labels[_PLACES[axis]], lambda cell, axis: getattr(cell, axis).name):
-        found = [cell for cell in group if all(names(cell, axis) == text for axis, text in wanted.items())]
+    for name_of in (_label, _name):
+        found = [cell for cell in group if all(name_of(cell, axis) == text for axis, text in wanted.items())]
         if found:
             yield from found
             return
+
+
+def _label(cell: Cell, axis: str) -> str:
+    return cell.labels[_PLACES[axis]]
+
+
+def _name(cell: Cell, axis: str) -> str:
+    return str(getattr(cell, axis).name)
 
 
 def _value(option: Option, path: str) -> str:

@@ -9,15 +9,15 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
+from harness.config.bounds import SEEDS
+from harness.config.cell import digest
+from harness.config.schema import AXES
 from harness.errors import UserError, nearest, shown
-from harness.execute.host import ISA_FLAGS
-from harness.plan.bounds import SEEDS
-from harness.plan.cell import digest
-from harness.plan.config import AXES
+from harness.host.describe import ISA_FLAGS
 from harness.plan.gate import Gate, check_gate
 from harness.plan.suite_names import check_baseline, check_match, require_field
 from harness.plan.yaml_file import read_yaml
-from harness.printable import is_plain
+from harness.text.printable import is_plain
 
 _KEYS = ("name", "version", "description", "axes", "exclude", "baseline", "gates", "seed")
 

@@ -7,8 +7,8 @@ import typing
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from harness.config.schema import AXES
 from harness.errors import UserError, nearest, shown
-from harness.plan.config import AXES
 
 
 class _Entry(Protocol):

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from harness.errors import UserError, shown
-from harness.printable import is_plain
+from harness.text.printable import is_plain
 
 #: Bytes; the largest file here has a thirtieth of it, and PyYAML reads so much in a second or two.
 _LARGEST_FILE = 2**16
@@ -98,8 +98,7 @@ def _require_plain(values: Any, where: str) -> None:
 
 def _told(error: yaml.YAMLError) -> str:
     """Return what is wrong and where, without the excerpt that PyYAML draws."""
-    mark = getattr(error, "problem_mark", None)
-    if mark is None:
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return f"is no YAML: {' '.join(str(error).split())}"
-    context = f"{error.context}: " if getattr(error, "context", None) else ""
+    mark, context = error.problem_mark, f"{error.context}: " if error.context else ""
     return f"line {mark.line + 1}, column {mark.column + 1}: {context}{error.problem}"

@@ -23,9 +23,9 @@ from rich.progress import (
 
 from harness.errors import shortened
 from harness.faults import LONGEST_MESSAGE
-from harness.printable import plain
-from harness.publish import trials
-from harness.terminal import Console, Text
+from harness.publish.tuning import trials
+from harness.text.printable import plain
+from harness.text.terminal import Console, Text
 
 #: A terminal has room for so many trials above the bars.
 SHOWN_TRIALS = 12
@@ -157,7 +157,8 @@ class LiveView:
             self._live.update(self._bars, refresh=True)
 
     def _shown(self, cell: str, told: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
-        return [Text(f"trials of {cell}"), *trials.shown(trials.so_far(cell, told), self._console.width)]
+        table, recipes = trials.shown(trials.so_far(cell, told), self._console.width)
+        return [Text(f"trials of {cell}"), table, *recipes]
 
 
 def _line(text: str) -> Text:

@@ -1,4 +1,4 @@
-"""What comparisons of the same with the same have shown on a host: one append-only file a host, one line an A/A.
+"""What A/A comparisons have shown on a host: one append-only file a host, one line an A/A.
 
 ::
 
@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.results import identifiers, journal
+from harness.results import journal
+from harness.results.records import identifiers
 
 FOLDER = "aa"
 
@@ -77,7 +78,7 @@ def floor_of(root: Path, host_fingerprint: str, series: str) -> float | None:
     """Return the relative change below which a host's newest A/A lets nothing be told from noise; None without one.
 
     Of a series (latency, throughput), or of all where its own is not known. 0.012 means that a median which is 1.2 %
-    longer or shorter may be nothing (see :mod:`harness.stats.floor`).
+    longer or shorter may be nothing (see :mod:`harness.stats.decisions.floor`).
     """
     entry = latest(root, host_fingerprint)
     return None if entry is None else entry["floors"].get(series, entry["floor"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from harness.config.cell import find_baseline
+from harness.config.schema import AXES
 from harness.errors import UserError, nearest
-from harness.plan.cell import find_baseline
-from harness.plan.config import AXES
 
 Entry = Mapping[str, Any]
 
@@ -80,4 +80,5 @@ def within(words: Sequence[str], labels: Sequence[str]) -> bool:
 
 
 def _label(entry: Entry, axis: str) -> str:
-    return entry["labels"][list(AXES).index(axis)]
+    label: str = entry["labels"][list(AXES).index(axis)]
+    return label

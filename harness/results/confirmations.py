@@ -1,4 +1,4 @@
-"""What measuring both sides of a trend's candidate again has shown: one append-only file a machine, a line each.
+"""What measuring both variants of a trend's candidate again has shown: one append-only file a machine, a line each.
 
 ::
 
@@ -10,8 +10,10 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from harness.results import identifiers, journal
+from harness.results import journal
+from harness.results.records import identifiers
 
 FOLDER = "confirmations"
 
@@ -20,7 +22,7 @@ FOLDER = "confirmations"
 class Confirmation:
     """One candidate, measured again.
 
-    `before` and `after` are the runs whose environments stood on the two sides, `runs` the new ones that hold the
+    `before` and `after` are the runs whose environments stood in the two variants, `runs` the new ones that hold the
     records. `verdict` is faster, slower, equivalent or inconclusive, `because` says why where it is the last. `ratio`
     is the time (or the rate) after over that before, with the ends of its interval; None where there is none.
     """
@@ -69,7 +71,7 @@ def _file(root: Path, machine: str) -> Path:
     return root / FOLDER / f"{identifiers.checked(machine)}.jsonl"
 
 
-def _fits(values: dict) -> bool:
+def _fits(values: dict[str, Any]) -> bool:
     if values.keys() != _TYPES.keys() or any(type(values[name]) not in types for name, types in _TYPES.items()):
         return False
     ends = (values[name] for name in ("ratio", "low", "high"))

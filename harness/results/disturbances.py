@@ -1,7 +1,7 @@
 """Which invocations of a run were measured while the host was slow or busy with something else, by its records.
 
-The rule is that of comparisons (:mod:`harness.stats.disturbance`): the same records must not count in the one and be
-left out in the other.
+The rule is that of comparisons (:mod:`harness.stats.timings.disturbance`): the same records must not count in the one
+and be left out in the other.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.plan.config import AXES
+from harness.config.schema import AXES
 from harness.results.cells import configs
 from harness.results.timings import cpu_ns
-from harness.stats.disturbance import Invocation, disturbed, foreign_share, is_majority
+from harness.stats.timings.disturbance import Invocation, disturbed, foreign_share, is_majority
 
 Record = Mapping[str, Any]
 
@@ -27,8 +27,8 @@ Place = tuple[str, int]
 class Watched:
     """What an `invocation` record tells of the host's state, without its samples.
 
-    `ring` holds the orders of those timed in turns with it. `partners_known` is False where there were some that the
-    record does not name, such as the other side of a comparison: what they used is then no sign of anything.
+    `ring` holds the orders of those timed interleaved with it. `partners_known` is False where there were some that the
+    record does not name, such as the other variant of a comparison: what they used is then no sign of anything.
     """
 
     place: Place
@@ -60,7 +60,7 @@ def watched(invocation: Record) -> Watched:
 def foreign_shares(invocations: Iterable[Watched]) -> dict[Place, float | None]:
     """Return for each invocation of a run the share of its cores' time that went to others; None: it is not told.
 
-    Those that were timed in turns with it are no others, for it was stopped meanwhile.
+    Those that were timed interleaved with it are no others, for it was stopped meanwhile.
     """
     every = list(invocations)
     used: dict[tuple[int, tuple[int, ...]], int] = defaultdict(int)

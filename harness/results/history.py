@@ -13,13 +13,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NoReturn
 
+from harness.config.cell import digest
+from harness.config.schema import AXES
 from harness.errors import UserError, nearest
-from harness.plan.cell import digest
-from harness.plan.config import AXES
 from harness.results import cells, disturbances, relative, store
-from harness.results.record import Record
+from harness.results.records.record import Record
 
-#: Facts of a host that tell it from another machine; see :func:`harness.execute.host.fingerprint`.
+#: Facts of a host that tell it from another machine; see :func:`harness.host.describe.fingerprint`.
 _MACHINE = ("vendor", "model_name", "family", "model", "stepping", "isa", "caches", "cores")
 
 #: Fields of the header of a run that is not one of a series.
@@ -94,7 +94,7 @@ class History:
 def histories(root: Path, wanted: str | None = None) -> tuple[list[History], list[str]]:
     """Return the history of each cell on each machine, and a line on each run that could not be read.
 
-    A run stands in a history when it has evaluated the cell or measured it. The sides of a comparison and repeated
+    A run stands in a history when it has evaluated the cell or measured it. The variants of a comparison and repeated
     records do not: they bring earlier states back, and are not the state of their day.
 
     Parameters
@@ -189,7 +189,8 @@ def _beside_others(points: Sequence[Point]) -> Iterator[Point]:
 
 def _host(one: _Series) -> str:
     """Return the label of the host axis: a cell under a ceiling is another one, whatever it is called."""
-    return one.entry["labels"][list(AXES).index("host")]
+    label: str = one.entry["labels"][list(AXES).index("host")]
+    return label
 
 
 def _meant(found: Sequence[History], wanted: str) -> list[History]:
@@ -215,7 +216,7 @@ def machine_of(root: Path, fingerprint: str) -> str:
 def _points(lines: Sequence[Record]) -> Iterator[tuple[Mapping[str, Any], Point]]:
     header = lines[0]
     datasets = {line["tokenised"]: line for line in lines if line["type"] == "dataset"}
-    by_cell: dict[str, list[Record]] = {}
+    by_cell: dict[str, list[Mapping[str, Any]]] = {}
     host = disturbances.of_run(header, [line for line in lines if line["type"] == "invocation"])
     for line in lines:
         if line["type"] in ("accuracy", "invocation"):
@@ -232,7 +233,7 @@ def _points(lines: Sequence[Record]) -> Iterator[tuple[Mapping[str, Any], Point]
 def _point(
     header: Record,
     entry: Mapping[str, Any],
-    by_cell: Mapping[str, Sequence[Record]],
+    by_cell: Mapping[str, Sequence[Mapping[str, Any]]],
     datasets: Mapping[str, Record],
     baselines: Mapping[str, Mapping[str, Any] | None],
 ) -> Point:
@@ -266,27 +267,27 @@ def _point(
     )
 
 
-def _medians(measured: Sequence[Record], role: str) -> Iterator[float]:
+def _medians(measured: Sequence[Mapping[str, Any]], role: str) -> Iterator[float]:
     for series in _series(measured, role):
         yield float(statistics.median(series["latency_ns"]))
 
 
-def _rates(measured: Sequence[Record]) -> Iterator[float]:
+def _rates(measured: Sequence[Mapping[str, Any]]) -> Iterator[float]:
     for series in _series(measured, "throughput"):
         yield series["batch_size"] / (statistics.median(series["latency_ns"]) * 1e-9)
 
 
-def _series(measured: Sequence[Record], role: str) -> Iterator[Mapping[str, Any]]:
+def _series(measured: Sequence[Mapping[str, Any]], role: str) -> Iterator[Mapping[str, Any]]:
     return filter(None, (cells.series(line, role) for line in measured))
 
 
-def _controls(measured: Sequence[Record], name: str) -> Iterator[float]:
+def _controls(measured: Sequence[Mapping[str, Any]], name: str) -> Iterator[float]:
     for line in measured:
         if line["control"].get(name):
             yield float(statistics.median(line["control"][name]))
 
 
-def _evaluation(accuracy: Record, datasets: Mapping[str, Record]) -> Evaluation:
+def _evaluation(accuracy: Mapping[str, Any], datasets: Mapping[str, Record]) -> Evaluation:
     dataset = datasets.get(accuracy["tokenised"])
     return Evaluation(
         artefact=accuracy["artefact"],

@@ -2,64 +2,71 @@
 
 from __future__ import annotations
 
-import functools
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.validators import extend
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
 
+from harness.errors import shortened
 from harness.results.lines import refuse_constant
-from harness.results.record import TYPES
 
-_TEXT = {"type": ["string", "null"], "maxLength": 1000}
-_COUNT = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
-_SEVERAL = {"type": "integer", "minimum": 1, "maximum": 2**20}
-_OPTIONAL_COUNT = {**_COUNT, "type": ["integer", "null"]}
-_CPUS = {"type": "array", "items": {**_COUNT, "maximum": 2**20}}
-_YES_OR_NO = {"type": "boolean"}
-_WORDS = {"type": "array", "items": {"type": "string", "maxLength": 1000}}
-_CORES = {"type": "array", "minItems": 1, "items": {**_CPUS, "minItems": 1}}
+_Text = Annotated[str, Meta(max_length=1000)]
+_Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+_Several = Annotated[int, Meta(ge=1, le=2**20)]
+_Cpus = list[Annotated[int, Meta(ge=0, le=2**20)]]
+_Core = Annotated[_Cpus, Meta(min_length=1)]
 
-#: Facts that later versions have added are not there in older descriptions.
-SCHEMA = {
-    "type": "object",
-    "required": ["model_name", "isa", "cores"],
-    "properties": {
-        **dict.fromkeys(("vendor", "model_name", "generation", "microcode", "governor", "scaling_driver"), _TEXT),
-        **dict.fromkeys(("hypervisor", "kernel", "transparent_huge_pages"), _TEXT),
-        **dict.fromkeys(("family", "model", "stepping", "cgroup_memory_bytes"), _OPTIONAL_COUNT),
-        **dict.fromkeys(("sockets", "physical_cores", "logical_cpus", "threads_per_core"), _SEVERAL),
-        **dict.fromkeys(("xeon", "virtual"), _YES_OR_NO),
-        **dict.fromkeys(("affinity", "core_sockets", "isolated", "memory_nodes"), _CPUS),
-        **dict.fromkeys(("isa", "core_kinds"), _WORDS),
-        "turbo": {"type": ["boolean", "null"]},
-        "cores": _CORES,
-        "memory_total_bytes": _COUNT,
-        "cgroup_cpus": {"type": ["number", "null"], "minimum": 0, "maximum": 2**20},
-        "caches": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["level", "kind", "size_bytes", "shared_by", "count"],
-                "additionalProperties": False,
-                "properties": {
-                    "kind": {"type": "string"},
-                    **dict.fromkeys(("level", "size_bytes", "shared_by", "count"), _COUNT),
-                },
-            },
-        },
-        "numa": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["number", "cpus", "memory_bytes"],
-                "additionalProperties": False,
-                "properties": {"number": _COUNT, "cpus": _CPUS, "memory_bytes": _OPTIONAL_COUNT},
-            },
-        },
-    },
-}
+
+class _Cache(Struct, forbid_unknown_fields=True):
+    level: _Count
+    kind: str
+    size_bytes: _Count
+    shared_by: _Count
+    count: _Count
+
+
+class _Node(Struct, forbid_unknown_fields=True):
+    number: _Count
+    cpus: _Cpus
+    memory_bytes: _Count | None
+
+
+class _Host(Struct, kw_only=True):
+    """What readers of a description take from it. Facts that later versions have added are not there in older ones."""
+
+    model_name: _Text | None
+    isa: list[_Text]
+    cores: Annotated[list[_Core], Meta(min_length=1)]
+    vendor: _Text | UnsetType | None = UNSET
+    generation: _Text | UnsetType | None = UNSET
+    microcode: _Text | UnsetType | None = UNSET
+    governor: _Text | UnsetType | None = UNSET
+    scaling_driver: _Text | UnsetType | None = UNSET
+    hypervisor: _Text | UnsetType | None = UNSET
+    kernel: _Text | UnsetType | None = UNSET
+    transparent_huge_pages: _Text | UnsetType | None = UNSET
+    family: _Count | UnsetType | None = UNSET
+    model: _Count | UnsetType | None = UNSET
+    stepping: _Count | UnsetType | None = UNSET
+    cgroup_memory_bytes: _Count | UnsetType | None = UNSET
+    sockets: _Several | UnsetType = UNSET
+    physical_cores: _Several | UnsetType = UNSET
+    logical_cpus: _Several | UnsetType = UNSET
+    threads_per_core: _Several | UnsetType = UNSET
+    xeon: bool | UnsetType = UNSET
+    virtual: bool | UnsetType = UNSET
+    turbo: bool | UnsetType | None = UNSET
+    affinity: _Cpus | UnsetType = UNSET
+    core_sockets: _Cpus | UnsetType = UNSET
+    isolated: _Cpus | UnsetType = UNSET
+    memory_nodes: _Cpus | UnsetType = UNSET
+    core_kinds: list[_Text] | UnsetType = UNSET
+    memory_total_bytes: _Count | UnsetType = UNSET
+    cgroup_cpus: Annotated[float, Meta(ge=0, le=2**20)] | UnsetType | None = UNSET
+    caches: list[_Cache] | UnsetType = UNSET
+    numa: list[_Node] | UnsetType = UNSET
+
 
 #: Of a message, so that it stays a line.
 _MESSAGE_LENGTH = 200
@@ -78,12 +85,9 @@ def described(content: bytes) -> dict[str, Any]:
         raise ValueError("it is nested too deep; want the description of a host") from None
     if not isinstance(values, dict) or not isinstance(values.get("host"), dict):
         raise ValueError("it has no object 'host'")
-    error = next(_validator().iter_errors(values["host"]), None)
-    if error is not None:
-        raise ValueError(f"host{error.json_path[1:]}: {error.message[-_MESSAGE_LENGTH:]}")
-    return values["host"]
-
-
-@functools.cache
-def _validator() -> Draft202012Validator:
-    return extend(Draft202012Validator, type_checker=TYPES)(SCHEMA)
+    try:
+        msgspec.convert(values["host"], _Host)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"host: {shortened(str(error), _MESSAGE_LENGTH)}") from error
+    host: dict[str, Any] = values["host"]
+    return host

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from harness.errors import UserError
-from harness.results import files, sense
-from harness.results import record as records
-from harness.results.record import Record
+from harness.results import files
+from harness.results.records import record as records
+from harness.results.records import sense
+from harness.results.records.record import Record
 
 #: No counter, size or time is larger: whole numbers have 64 bits, and what is computed is that of a 32-bit float.
 _MOST_WHOLE, _MOST = 2**64 - 1, 1e39
 
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
-
 #: Levels of lists and objects in a line: what goes through them does so level by level.
 _DEEPEST = 50
-_NESTS = {dict, list}
+_NUMBERS = {int, float}
 
 _SPACE = b" \t\r\n"
 
@@ -62,7 +61,7 @@ def decoded(line: bytes, path: Path, number: int) -> Record:
 
 
 def parsed(line: bytes, path: Path, number: int) -> Record:
-    """Return a line as a record of the current version, not yet held against the schema.
+    """Return a line as a record of the current version, not yet held against its type.
 
     Raises
     ------
@@ -84,37 +83,35 @@ def parsed(line: bytes, path: Path, number: int) -> Record:
 
 
 def _values(line: bytes) -> Any:
-    # Seldom needed, and slow: a line holds thousands of small numbers.
-    whole = {"parse_int": _whole} if _LONG_NUMBER.search(line) else {}
-    # Not left to json.loads, which would guess at UTF-16 and let halves of characters pass.
-    values = json.loads(line.decode(), parse_constant=refuse_constant, parse_float=_number, **whole)
-    _require_flat(values, _DEEPEST)
+    try:
+        values = msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        # Half of a character, which the tail of a log may hold; or damage, for which json has better words. It is given
+        # text, for in bytes it would guess at UTF-16.
+        values = json.loads(line.decode(), parse_constant=refuse_constant)
+    _require_bounded(values, _DEEPEST)
     return values
 
 
-def _require_flat(values: Any, deepest: int) -> None:
-    inner = values.values() if isinstance(values, dict) else values
-    # Most lists are long and hold numbers.
-    if not isinstance(values, (dict, list)) or not _NESTS & set(map(type, inner)):
+def _require_bounded(values: Any, deepest: int) -> None:
+    """Raise ValueError where lists and objects are nested too deep, or a number is beyond all bounds."""
+    inner = values.values() if isinstance(values, dict) else values if isinstance(values, list) else (values,)
+    kinds = set(map(type, inner))
+    # Most lists are long and hold numbers, which are seldom large.
+    if kinds <= _NUMBERS and (not kinds or (min(inner) >= -_MOST_WHOLE and max(inner) <= _MOST_WHOLE)):
         return
-    if not deepest:
-        raise ValueError(f"it is nested more than {_DEEPEST} deep")
     for one in inner:
-        _require_flat(one, deepest - 1)
-
-
-def _whole(text: str) -> int:
-    value = int(text) if len(text) <= 21 else math.inf
-    if abs(value) > _MOST_WHOLE:
-        raise ValueError(f"the number {text[:24]}... is beyond all that is counted")
-    return int(value)
-
-
-def _number(text: str) -> float:
-    value = float(text)
-    if not abs(value) <= _MOST:
-        raise ValueError(f"the number {text[:24]} is beyond all that is measured")
-    return value
+        kind = type(one)
+        if kind is str:
+            continue
+        if kind is dict or kind is list:
+            if not deepest:
+                raise ValueError(f"it is nested more than {_DEEPEST} deep")
+            _require_bounded(one, deepest - 1)
+        elif kind is int and abs(one) > _MOST_WHOLE:
+            raise ValueError(f"the number {str(one)[:24]}... is beyond all that is counted")
+        elif kind is float and not abs(one) <= _MOST:
+            raise ValueError(f"the number {one} is beyond all that is measured")
 
 
 def refuse_constant(name: str) -> float:

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 
 from harness.results import timings
 from harness.results.cells import Entry
-from harness.stats import pairs
-from harness.stats.disturbance import Invocation
+from harness.stats.timings import pairs
+from harness.stats.timings.disturbance import Invocation
 
 #: Of fewer others the median moves with one of them.
 FEWEST_OTHERS = 3

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError, nearest, shown
-from harness.results import consistency, files, host_limits, hosts, identifiers, lines
-from harness.results import record as records
-from harness.results.record import Record
+from harness.results import files, hosts, lines
+from harness.results.records import consistency, host_limits, identifiers
+from harness.results.records import record as records
+from harness.results.records.record import Record
 
 _LOG = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ class RunWriter:
 
         Raises
         ------
-        ValueError : the record does not fit the schema, or holds NaN or infinity.
+        ValueError : the record does not fit its type, or holds NaN or infinity.
         StageError : ``disk_full``.
         UserError : the file cannot be written for another reason.
         """
@@ -234,7 +235,7 @@ def _header(path: Path, read: Callable[[bytes, Path, int], Record]) -> Record:
 
     Parameters
     ----------
-    read : :func:`harness.results.lines.decoded`; or ``parsed``, where the schema would take too long for many runs.
+    read : :func:`harness.results.lines.decoded`; or ``parsed``, where the rest does not matter.
 
     Raises
     ------
@@ -256,7 +257,7 @@ def _header(path: Path, read: Callable[[bytes, Path, int], Record]) -> Record:
 
 
 def _plan(header: Record) -> list[Any]:
-    """Return what must be equal; a side of a comparison is gone on with by the same side, a rerun by the same rerun."""
+    """Return what must be equal; the same variant goes on with a comparison's run, the same rerun with a rerun."""
     compared = header.get("comparison") or {}
     names = (*PLAN_FIELDS, "rerun_of")
     return [*(header.get(name) for name in names), compared.get("id"), compared.get("side")]
@@ -285,7 +286,7 @@ def host_line(root: Path, fingerprint: str, limits: Record | None = None) -> str
 
     `limits` are those of a run's header: what of the cores it might use.
     """
-    host = read_host(root, fingerprint)
+    host = read_host(root, fingerprint) or {}
     try:
         names = [host["model_name"], host["generation"], host_limits.cores(host, limits)]
         return f"{', '.join(str(name) for name in names if name)} ({fingerprint})"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness.results import cells
-from harness.stats.disturbance import Invocation
+from harness.stats.timings.disturbance import Invocation
 
 Entry = Mapping[str, Any]
 
@@ -35,7 +35,7 @@ def timing(invocation: Entry, role: str) -> Invocation | None:
 
 
 def cpu_ns(invocation: Entry) -> int:
-    """Return the CPU time that the process of an `invocation` record used while it was timed, in turns or alone."""
+    """Return the CPU time that the process of an `invocation` record used while it was timed interleaved or alone."""
     before, after = (invocation["system"][when].get("process_cpu_ns") or 0 for when in ("before", "after"))
     return after - before
 

@@ -1,0 +1,1 @@
+"""Labelled data as columns, checked; and the metric of predictions."""

@@ -18,7 +18,7 @@ from harness.errors import StageError, nearest
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from harness.plan.config import TaskConfig
+    from harness.config.schema import TaskConfig
 
 
 #: A column that tells where in a user's file each row stands, where a reader knows; in messages instead of a number
@@ -252,8 +252,8 @@ def _classes(train: Dataset, evaluation: Dataset, task: TaskConfig) -> tuple[tup
         names = _by_index(names, labels)
         source = "task.labels"
     else:
-        labels = getattr(train.features["label"], "names", None) or sorted(seen, key=_natural)
-        labels, source = tuple(labels), "the training split"
+        given = getattr(train.features["label"], "names", None) or sorted(seen, key=_natural)
+        labels, source = tuple(given), "the training split"
     if len(set(names[0])) == 1:  # said first: it is why the evaluation rows have labels that training does not
         raise StageError("bad_data", f"task {task.name}: every training row has the one label '{names[0][0]}'")
     known = set(labels) if task.labels is not None else seen

@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from harness.tasks.checks import FILE_ORIGIN, ORIGIN, require_columns
+from harness.tasks.readers.table import file_table
 from harness.tasks.splits import split_indices
-from harness.tasks.table import file_table
 
 if TYPE_CHECKING:
     import pyarrow
 
-    from harness.plan.config import TaskConfig
+    from harness.config.schema import TaskConfig
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class PlainRows:
         """The names of the columns."""
         return list(self.columns)
 
-    def select(self, rows: Sequence[int]) -> PlainRows:
+    def select(self, rows: Sequence[int] | np.ndarray) -> PlainRows:
         """Return some rows, in the order of their numbers given."""
         chosen = [int(row) for row in rows]
         return PlainRows(
@@ -52,7 +54,7 @@ class PlainRows:
 
 
 def read_table(source: Path, task: TaskConfig) -> dict[str, PlainRows]:
-    """Return the splits of a user's own table as :func:`harness.tasks.table.read` does, row for row.
+    """Return the splits of a user's own table as :func:`harness.tasks.readers.table.read` does, row for row.
 
     Raises
     ------

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from harness.errors import StageError, shortened, shown
-from harness.printable import plain
+from harness.text.printable import plain
 
 #: Bytes that a row may have at most.
 _LONGEST_ROW = 2**30

@@ -14,7 +14,7 @@ from harness.errors import StageError
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from harness.plan.config import SplitConfig
+    from harness.config.schema import SplitConfig
 
 
 def split_rows(train: Dataset, evaluation: Dataset | None, split: SplitConfig) -> dict[str, Dataset]:

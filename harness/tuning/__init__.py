@@ -1,0 +1,1 @@
+"""The tuner: criterion, trials, history and objective; searches stand in :mod:`harness.tuning.search`."""

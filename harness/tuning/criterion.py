@@ -188,7 +188,7 @@ def _together(
             return "undecided"
         part = weights[bound.metric] * bound.loss(1.0) * (pair[0] - pair[1]) / readings[bound.metric].allowed
         combined = part if combined is None else combined + part
-    ends = mean_interval(combined, confidence)
+    ends = None if combined is None else mean_interval(combined, confidence)
     if ends is None:
         return "undecided"
     return "met" if ends[1] <= 1 else "failed" if ends[0] > 1 else "undecided"

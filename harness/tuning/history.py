@@ -11,7 +11,7 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,13 +123,11 @@ class History:
 
     def fastest_within(self, criterion: Criterion) -> Trial | None:
         """Return the trial of lowest latency that keeps `criterion`, or None when none does."""
-        within = [trial for missed, trial in self._judged(criterion) if missed <= 0 and trial.latency_ns is not None]
-        return min(within, key=lambda trial: trial.latency_ns, default=None)
+        return _least((trial.latency_ns, trial) for missed, trial in self._judged(criterion) if missed <= 0)
 
     def smallest_within(self, criterion: Criterion) -> Trial | None:
         """Return the trial of fewest bytes that keeps `criterion`, or None when none does."""
-        within = [trial for missed, trial in self._judged(criterion) if missed <= 0 and trial.size_bytes is not None]
-        return min(within, key=lambda trial: trial.size_bytes, default=None)
+        return _least((trial.size_bytes, trial) for missed, trial in self._judged(criterion) if missed <= 0)
 
     def front(self, metric: str, greater_is_better: bool = True) -> list[Trial]:
         """Return the Pareto front of a metric against latency, fastest first: no trial is better in both."""
@@ -198,3 +196,9 @@ def _evaluated_json(evaluated: Evaluated) -> dict[str, Any]:
 def _evaluated(value: dict[str, Any]) -> Evaluated:
     scores = {name: np.asarray(score, np.float64) for name, score in value["scores"].items()}
     return Evaluated(**value | {"scores": scores})
+
+
+def _least(measured: Iterable[tuple[float | None, Trial]]) -> Trial | None:
+    """Return the trial of the least value, the first of equal ones; None where no value is known."""
+    known = [(value, trial) for value, trial in measured if value is not None]
+    return min(known, key=lambda pair: pair[0])[1] if known else None

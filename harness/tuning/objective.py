@@ -18,9 +18,17 @@ BUILT_IN = {"performance": "latency_ns", "modelsize": "size_bytes"}
 class Measured(Protocol):
     """An evaluation or a trial."""
 
-    latency_ns: float | None
-    size_bytes: int | None
-    measured: Mapping[str, float]
+    @property
+    def latency_ns(self) -> float | None:
+        """The time of a pass over the timed rows."""
+
+    @property
+    def size_bytes(self) -> int | None:
+        """The size of what would be stored."""
+
+    @property
+    def measured(self) -> Mapping[str, float]:
+        """What objectives of one's own are about."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Intervals of a difference on the same rows, in NumPy alone: tuning decides inside environments without SciPy.
 
-What :mod:`harness.stats.accuracy` says of finished outcomes in the parent, this says while an evaluation goes on.
+What :mod:`harness.stats.predictions.accuracy` says of finished outcomes in the parent, this says while an evaluation
+goes on.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from harness.stats import extra_row, tango
+from harness.metrics.base import Weighable
+from harness.stats.predictions import extra_row, tango
 
 #: The normal approximation of a mean is trusted from so many rows on.
 ENOUGH_ROWS = 30
@@ -19,16 +21,14 @@ ENOUGH_ROWS = 30
 #: perplexity tell it, they move the others by a little.
 _UNMOVED = 0.25
 
-_HALVINGS = 60
-
 
 def difference_interval(
     scores: np.ndarray, baseline_scores: np.ndarray, confidence: float
 ) -> tuple[float, float] | None:
     """Return the ends of the interval of ``mean(scores) - mean(baseline_scores)``, or None where there is none.
 
-    Right or wrong (0 or 1) on both sides: :func:`share_interval`. Other scores: :func:`mean_interval`, where
-    a row can move by the range of all scores.
+    Right or wrong (0 or 1) on both sides: :func:`harness.stats.predictions.tango.interval`. Other scores:
+    :func:`mean_interval`, where a row can move by the range of all scores.
 
     Parameters
     ----------
@@ -39,43 +39,9 @@ def difference_interval(
         raise ValueError(f"want scores of the same rows, at least one: {scores.shape}, {baseline_scores.shape}")
     if all(np.isin(side, (0.0, 1.0)).all() for side in (scores, baseline_scores)):
         change = scores - baseline_scores
-        return share_interval(int((change > 0).sum()), int((change < 0).sum()), len(change), confidence)
+        return tango.interval(int((change > 0).sum()), int((change < 0).sum()), len(change), confidence)
     both = np.concatenate([scores, baseline_scores])
     return mean_interval(scores - baseline_scores, confidence, float(np.ptp(both)))
-
-
-def share_interval(fixed: int, broken: int, rows: int, confidence: float) -> tuple[float, float]:
-    """Return Tango's score interval of ``(fixed - broken) / rows`` (Statistics in Medicine 17 (1998) 891-908).
-
-    It keeps its coverage with few disagreements and has a width when there is none.
-
-    Parameters
-    ----------
-    fixed, broken : rows that only the first, only the second side got right.
-    """
-    critical = NormalDist().inv_cdf((1 + confidence) / 2)
-    estimate = (fixed - broken) / rows
-
-    def end(outside: float) -> float:
-        inside = estimate
-        for _ in range(_HALVINGS):
-            middle = (inside + outside) / 2
-            if abs(score_statistic(fixed, broken, rows, middle)) > critical:
-                outside = middle
-            else:
-                inside = middle
-        return (inside + outside) / 2
-
-    return end(-1.0), end(1.0)
-
-
-def score_statistic(fixed: int, broken: int, rows: int, difference: float) -> float:
-    """Return Tango's standard normal statistic of "the true difference is `difference`"; 0 at the estimate."""
-    excess = fixed - broken - rows * difference
-    variance = tango.variance(fixed, broken, rows, difference)
-    if variance <= 0.0:
-        return math.copysign(math.inf, excess) if excess else 0.0
-    return excess / math.sqrt(variance)
 
 
 def perplexity_scores(losses: np.ndarray, tokens: np.ndarray) -> np.ndarray:
@@ -99,7 +65,7 @@ def mean_interval(differences: np.ndarray, confidence: float, reach: float = 0.0
     """Return the interval of a mean; None below :data:`ENOUGH_ROWS` rows, or of rows all alike without a `reach`.
 
     Where most rows have moved it is the normal one. Where most have not, those that did say little of the next one that
-    will: then :mod:`harness.stats.extra_row`, with a row that moves as far as a row can.
+    will: then :mod:`harness.stats.predictions.extra_row`, with a row that moves as far as a row can.
 
     Parameters
     ----------
@@ -121,7 +87,7 @@ def mean_interval(differences: np.ndarray, confidence: float, reach: float = 0.0
 
 def _sparse(differences: np.ndarray, confidence: float, reach: float) -> tuple[float, float] | None:
     values, counts = np.unique(differences, return_counts=True)
-    subject = extra_row.Weighable(
+    subject = Weighable(
         features=np.stack([values, np.ones(len(values))], axis=1),
         counts=counts,
         worst=np.array([-reach, 1.0]),

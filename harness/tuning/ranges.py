@@ -6,7 +6,7 @@ So a model is shown the calibration rows once, and every recipe after that costs
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,8 @@ import numpy as np
 from harness.approaches.mapping import Codes, affine, symmetric
 from harness.approaches.mapping import Mapping as Quantization
 from harness.approaches.observers import BINS, MagnitudeHistogram
+from harness.config.schema import QuantizerConfig
 from harness.errors import StageError, nearest
-from harness.plan.config import QuantizerConfig
 
 OBSERVERS = ("minmax", "percentile", "kl", "mse")
 
@@ -34,7 +34,7 @@ def mapping(config: QuantizerConfig, histogram: MagnitudeHistogram, codes: Codes
     return by_scheme(config.scheme)(minimum, maximum, codes)
 
 
-def by_scheme(scheme: str):
+def by_scheme(scheme: str) -> Callable[[float, float, Codes], Quantization]:
     """Return the formula of a scheme; ``bad_config`` when there is none."""
     schemes = {"affine": affine, "symmetric": symmetric}
     if scheme not in schemes:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from harness.plan.config import QuantizerConfig
+from harness.config.schema import QuantizerConfig
 
 
 @dataclass(frozen=True)

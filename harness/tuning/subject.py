@@ -55,3 +55,11 @@ class Subject(Protocol):
     def evaluate(self, recipe: Recipe, decided: Decided) -> Evaluated:
         """Evaluate a candidate; may end early when `decided` says so, with the scores of the rows it saw."""
         ...
+
+
+class Keeping(Subject, Protocol):
+    """The subject of an external tuner, whose models cannot be made again from their recipes."""
+
+    def keep(self, recipe: Recipe) -> None:
+        """Have the model of a recipe that was evaluated stay, in the place of the one kept before."""
+        ...

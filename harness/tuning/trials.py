@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from harness.errors import StageError, nearest
+from harness.errors import StageError
 from harness.tuning.criterion import Criterion, Judgement, check_baseline, judge
+from harness.tuning.early_stopping import EarlyStopping
 from harness.tuning.errors import TuningError
 from harness.tuning.history import History, Trial
 from harness.tuning.limits import TrialTimeout, time_limit
-from harness.tuning.looks import Looks
 from harness.tuning.objective import Objective, check_measured
 from harness.tuning.recipe import Recipe
 from harness.tuning.subject import Evaluated, Subject
@@ -165,31 +165,32 @@ class Trials:
                     message=f"timeout={self.limits.timeout_seconds:g} s was over inside the trial",
                 )
         except Exception as error:
-            trial = dataclasses.replace(begun, **_failure(error))
+            kind, message = _failure(error)
+            trial = dataclasses.replace(begun, kind=kind, message=message)
         return self.history.append(dataclasses.replace(trial, seconds=time.monotonic() - started))
 
     def _evaluated(self, begun: Trial) -> Trial:
         """Return the trial with what its evaluation told, or its confirmation where there is one."""
-        looks = self._looks()
-        trial = self._judged(begun, self.subject.evaluate(begun.recipe, looks.decided), looks)
+        stopping = self._early_stopping()
+        trial = self._judged(begun, self.subject.evaluate(begun.recipe, stopping.decided), stopping)
         confirm = getattr(self.subject, "confirm", None)
         if confirm is None or trial.status != "ok":
             return trial
-        looks = self._looks()
-        confirmed = confirm(begun.recipe, looks.decided)
-        return trial if confirmed is None else self._judged(begun, confirmed, looks)
+        stopping = self._early_stopping()
+        confirmed = confirm(begun.recipe, stopping.decided)
+        return trial if confirmed is None else self._judged(begun, confirmed, stopping)
 
-    def _looks(self) -> Looks:
+    def _early_stopping(self) -> EarlyStopping:
         assert self.history.baseline is not None
-        return Looks(self.criterion, self.history.baseline, self.limits.confidence)
+        return EarlyStopping(self.criterion, self.history.baseline, self.limits.confidence)
 
-    def _judged(self, trial: Trial, evaluated: Evaluated, looks: Looks) -> Trial:
+    def _judged(self, trial: Trial, evaluated: Evaluated, stopping: EarlyStopping) -> Trial:
         for bound in self.criterion.bounds:
             value = evaluated.values.get(bound.metric)
             if value is None or not math.isfinite(value):
                 return dataclasses.replace(trial, kind="nan", message=f"metric '{bound.metric}' is {value}")
         assert self.history.baseline is not None
-        judgement = judge(self.criterion, self.history.baseline, evaluated, looks.confidence)
+        judgement = judge(self.criterion, self.history.baseline, evaluated, stopping.confidence)
         return dataclasses.replace(
             trial,
             status="ok" if judgement.passes else "inaccurate",
@@ -246,30 +247,15 @@ def tune(
     return Tuned(history.best(criterion, objective), reason, history)
 
 
-def search_of(strategy: str) -> Search:
-    """Return the search that a strategy's name stands for.
-
-    Raises
-    ------
-    TuningError : there is none of that name.
-    """
-    from harness.tuning import basic, sensitivity
-
-    searches = {"sensitivity": sensitivity.search, "basic": basic.search}
-    if strategy not in searches:
-        raise TuningError(f"strategy={strategy!r}: no such search{nearest(strategy, searches)}")
-    return searches[strategy]
-
-
 def _accuracy(judgement: Judgement) -> dict[str, dict[str, float | str | None]]:
     return {name: dataclasses.asdict(reading) for name, reading in judgement.readings.items()}
 
 
-def _failure(error: Exception) -> dict[str, str]:
+def _failure(error: Exception) -> tuple[str, str]:
     """Return a failed trial's kind and message: a stage's own kind, or the exception's type in the message."""
     if isinstance(error, StageError):
-        return {"kind": error.kind, "message": error.message}
+        return error.kind, error.message
     first = (str(error).splitlines() or [""])[0]
     if isinstance(error, MemoryError):
-        return {"kind": "oom", "message": first or "out of memory"}
-    return {"kind": "error", "message": f"{type(error).__name__}: {first}"}
+        return "oom", first or "out of memory"
+    return "error", f"{type(error).__name__}: {first}"

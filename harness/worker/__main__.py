@@ -1,9 +1,9 @@
 """The child's entry: ``python -m harness.worker DESCRIPTOR PARENT``, with a spec as JSON on standard input.
 
 The spec holds: stage, cell, inputs, out, cores, threads, nodes, memory_nodes, amx, memory_limit_bytes, seed, options
-(see :mod:`harness.execute.child`); the entry adds `started_ns`, the monotonic clock at its very start, `bind_error`
-(None: memory is bound) and `amx_permission` (None: not asked for). Messages go to the descriptor (see
-:mod:`harness.worker.channel`), all else to the log. The last message also holds `peak_bytes`, this process's peak of
+(see :mod:`harness.execute.process.request`); the entry adds `started_ns`, the monotonic clock at its very start,
+`bind_error` (None: memory is bound) and `amx_permission` (None: not asked for). Messages go to the descriptor (see
+:mod:`harness.ipc.report`), all else to the log. The last message also holds `peak_bytes`, this process's peak of
 resident memory: the kernel's own figure (``ru_maxrss``) is never below the peak of the parent.
 """
 
@@ -25,8 +25,8 @@ import traceback  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
-from harness.worker import amx, memory  # noqa: E402
-from harness.worker.channel import Report  # noqa: E402
+from harness.ipc.report import Report  # noqa: E402
+from harness.worker.timing import amx, memory  # noqa: E402
 
 #: The only modules of this folder that a spec can name.
 STAGES = (
@@ -83,11 +83,11 @@ def main(descriptor: int, parent: int) -> int:
 
 
 def _stage(spec: dict[str, Any], report: Report) -> dict[str, Any]:
-    from harness.plan.cell import cell_from_dict
+    from harness.config.cell import cell_from_dict
 
     if spec["stage"] not in STAGES:
         raise ValueError(f"no stage {spec['stage']!r}; valid: {', '.join(STAGES)}")
-    module = importlib.import_module(f"harness.worker.{spec['stage']}")
+    module = importlib.import_module(f"harness.worker.stages.{spec['stage']}")
     return module.run(spec, cell_from_dict(spec["cell"]), report)
 
 
@@ -125,13 +125,13 @@ def _limit(spec: dict[str, Any]) -> None:
 def _named(error: BaseException, out: str | None) -> tuple[str, str]:
     """Return the kind and the one line of an error; `out` is the folder that the stage writes to."""
     from harness.errors import StageError
-    from harness.execute.outofmemory import said
+    from harness.ipc.oom import is_oom_message
 
     line = (str(error).strip().splitlines() or [""])[0][:500]
     text = f"{type(error).__name__}: {line}" if line else type(error).__name__
     if isinstance(error, StageError):
         return error.kind, error.message
-    if isinstance(error, MemoryError) or said(str(error)):
+    if isinstance(error, MemoryError) or is_oom_message(str(error)):
         return "oom", f"out of memory under the limit: {text}"
     if isinstance(error, ImportError):
         return "import_error", text

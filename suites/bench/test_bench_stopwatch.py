@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 
-from harness.worker.stopwatch import own_cost_ns, timed, undisturbed
+from harness.worker.timing.stopwatch import own_cost_ns, timed, undisturbed
 
 ITERATIONS = 10_000
 TARGET_NS = 200

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy import signal
 
-from harness.stats.estimate import paired_ratio
-from harness.stats.trend import CONFIRM_ALPHA, Level, Step
-from harness.stats.verdict import speed_verdicts
+from harness.stats.decisions.trend import CONFIRM_ALPHA, Level, Step
+from harness.stats.decisions.verdict import speed_verdicts
+from harness.stats.timings.estimate import paired_ratio
 
 Noise = Callable[[np.random.Generator, int], np.ndarray]
 

@@ -16,18 +16,26 @@ from dataclasses import dataclass
 import numpy as np
 from tabulate import tabulate
 
-from harness.stats import extra_row
-from harness.stats.accuracy import criterion, paired_difference
-from harness.stats.estimate import Interval
-from harness.stats.metrics import OF_COUNTS
+from harness import metrics
+from harness.metrics.f1_macro import f1_macro_of
+from harness.metrics.matthews import matthews_of
+from harness.stats.predictions.accuracy import criterion, paired_difference
+from harness.stats.timings.estimate import Interval
 
 ROWS = (20, 50, 100, 500)
 DISCORDANCES = (0.0, 0.01, 0.02, 0.05, 0.1)
 _RIGHT = 0.9
 _RESAMPLES = 1000
 
+#: Metrics of counts, which say what the truth of a drawn table is.
+OF_COUNTS = {"f1_macro": f1_macro_of, "matthews": matthews_of}
+
 #: Draws (predicted, baseline, references) of so many rows.
 Draw = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+
+#: Metrics of classes, from the counts of each.
+OF_COUNTS = {"f1_macro": f1_macro_of, "matthews": matthews_of}
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,7 @@ def percentile_bootstrap(
     name: str, predicted: np.ndarray, baseline: np.ndarray, true: np.ndarray, seed: int = 0
 ) -> Interval:
     """Return the interval that was used before: the percentile bootstrap over rows (B. Efron, 1979)."""
-    subject = extra_row.of_difference(name, predicted, baseline, true)
+    subject = metrics.find(name).weighable([predicted, baseline], true)
     weights = np.random.default_rng(seed).multinomial(len(true), subject.counts / len(true), _RESAMPLES)
     low, high = np.quantile(subject.value(weights @ subject.features), [0.025, 0.975])
     return Interval(float(subject.value(subject.counts @ subject.features)), float(low), float(high))

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.random import Generator
 from scipy import stats
 
-from harness.stats import floor
-from harness.stats.changes import Change, Rule
-from harness.stats.pairs import paired_levels
+from harness.stats.decisions import floor
+from harness.stats.decisions.changes import Change, Rule
+from harness.stats.timings.pairs import paired_levels
 from suites.evidence import rules, sequences
 from suites.evidence.sequences import Invocations
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from scipy import stats
 
-from harness.stats import changes, estimate, verdict
-from harness.stats.disturbance import Invocation
+from harness.stats.decisions import changes, verdict
+from harness.stats.timings import estimate
+from harness.stats.timings.disturbance import Invocation
 from suites.evidence.sequences import Invocations
 
 Rule = Callable[[Invocations, Invocations], np.ndarray]

@@ -15,7 +15,7 @@ from scipy.signal import lfilter
 
 from harness.results import cells, store
 from harness.results.timings import cpu_ns, turn_medians
-from harness.stats.disturbance import foreign_share
+from harness.stats.timings.disturbance import foreign_share
 
 #: Iterations of an invocation that is simulated: as many as the protocol `quick` times in a cell of 15 ms.
 ITERATIONS = 25

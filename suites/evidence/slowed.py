@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.execute.imported import PACKAGE
+from harness.execute.process.import_closure import PACKAGE
 
 _TIMED = "        output = forward(batch)\n"
 
@@ -33,7 +33,7 @@ def write(folder: Path, share: float) -> Path:
     """
     package = folder / PACKAGE.name
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-    stopwatch = package / "worker" / "stopwatch.py"
+    stopwatch = package / "worker" / "timing" / "stopwatch.py"
     text = stopwatch.read_text()
     if text.count(_TIMED) != 1:
         raise ValueError(f"{stopwatch}: want one line {_TIMED.strip()!r}")

@@ -1,8 +1,9 @@
 """How often is a stationary series called unsteady, and how often does a ramp pass for steady?
 
-``python -m suites.evidence.steady_state`` warms up simulated processes by the rule of :mod:`harness.worker.steady`
-under the protocol `quick`, and by the rule that was used before: two windows whose medians differ by at most 2 % or two
-standard errors, without a trend by Mann and Kendall, of no more iterations than the time allows.
+``python -m suites.evidence.steady_state`` warms up simulated processes by the rule of
+:mod:`harness.worker.timing.warm_up` under the protocol `quick`, and by the rule that was used before: two windows whose
+medians differ by at most 2 % or two standard errors, without a trend by Mann and Kendall, of no more iterations than
+the time allows.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import numpy as np
 from scipy import stats
 from tabulate import tabulate
 
-from harness.worker import steady
-from harness.worker.steady import WarmUp
+from harness.worker.timing import warm_up
+from harness.worker.timing.warm_up import WarmUp
 
 WINDOW, MAX_SECONDS = 4, 0.8
 MILLISECONDS = (20, 60, 150, 300, 1000)
@@ -41,7 +42,7 @@ def share(
     ramp: float,
     series: int,
     heavy: bool = False,
-    rule: Callable[..., WarmUp] = steady.warm_up,
+    rule: Callable[..., WarmUp] = warm_up.warm_up,
     seed: int = 0,
 ) -> Share:
     """Warm up `series` processes.
@@ -53,7 +54,7 @@ def share(
     ramp : by what share the iterations become longer over as many as the time allows, or over six; it goes on so.
     """
     random = np.random.default_rng([seed, int(milliseconds), int(1000 * noise)])
-    steps = max(2 * steady.SHORTEST_WINDOW, MAX_SECONDS * 1000 / milliseconds)
+    steps = max(2 * warm_up.SHORTEST_WINDOW, MAX_SECONDS * 1000 / milliseconds)
     found = []
     for _ in range(series):
         drawn = random.standard_t(3, _MOST) / math.sqrt(3) if heavy else random.standard_normal(_MOST)
@@ -86,7 +87,7 @@ def before(take: Callable[[int, float], Sequence[int]], window: int, max_seconds
         if len(samples) >= 2 * window and _was_flat(samples[-2 * window :]):
             return WarmUp(samples, True)
         left = max_seconds - sum(samples) / 1e9
-    while len(samples) < 2 * steady.SHORTEST_WINDOW:
+    while len(samples) < 2 * warm_up.SHORTEST_WINDOW:
         samples.extend(take(1, 0.0))
     return WarmUp(samples, _was_flat(samples[-2 * min(window, len(samples) // 2) :]))
 
@@ -121,7 +122,7 @@ def main() -> None:
     for milliseconds in MILLISECONDS:
         for noise in NOISES:
             row: list[object] = [milliseconds, f"{100 * noise:g} %"]
-            for rule in (before, steady.warm_up):
+            for rule in (before, warm_up.warm_up):
                 flat, heavy = (share(milliseconds, noise, 0.0, series, one, rule) for one in (False, True))
                 rising = share(milliseconds, noise, RAMP, series, rule=rule)
                 shares = (flat.unsteady, heavy.unsteady, 1 - rising.unsteady)

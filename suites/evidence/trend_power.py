@@ -17,7 +17,7 @@ import numpy as np
 from tabulate import tabulate
 
 from harness.results.history import History, histories
-from harness.stats.trend import Level, find_steps, level
+from harness.stats.decisions.trend import Level, find_steps, level
 from suites.evidence.histories import is_confirmed
 
 #: A more eager level of a look, for comparison.

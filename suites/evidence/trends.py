@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from tabulate import tabulate
 
-from harness.stats.trend import find_steps
+from harness.stats.decisions.trend import find_steps
 from suites.evidence.histories import KINDS, Noise, is_confirmed, levels
 
 #: The step that is to be found, and within how many runs after it.

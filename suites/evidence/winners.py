@@ -2,8 +2,8 @@
 
 ``python -m suites.evidence.winners`` simulates groups of cells whose true speeds are known, timed in blocks with their
 baseline on a host that drifts, and asks two rules for the fastest: the one before (the largest speed-up, its row's own
-interval, and as close whatever's interval reaches into it) and :func:`harness.stats.fastest.fastest`. ``--write`` puts
-the report into `results/evidence/fastest.md`.
+interval, and as close whatever's interval reaches into it) and :func:`harness.stats.timings.fastest.fastest`.
+``--write`` puts the report into `results/evidence/fastest.md`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from harness.stats.disturbance import Invocation
-from harness.stats.estimate import Interval, t_interval
-from harness.stats.fastest import Fastest, fastest
-from harness.stats.pairs import quotient
+from harness.stats.timings.disturbance import Invocation
+from harness.stats.timings.estimate import Interval, t_interval
+from harness.stats.timings.fastest import Fastest, fastest
+from harness.stats.timings.pairs import quotient
 
 BASELINE = "baseline"
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.approaches.calibration import choose
+from harness.config.schema import CalibrationConfig
 from harness.errors import StageError
-from harness.plan.config import CalibrationConfig
 
 
 @given(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.approaches import mapping
 from harness.approaches.mapping import affine, codes, dequantize, quantize, symmetric
-from tests.backend_env import environment_python, run_in
+from tests.backend_env import environment_python, program_text, run_in
 
 SCHEMES = {"affine": affine, "symmetric": symmetric}
 VALUES = st.lists(st.floats(-1e4, 1e4, width=32), min_size=1, max_size=40).map(np.array)
@@ -77,20 +77,7 @@ def test_a_range_without_order_is_refused(ends):
         affine(*ends, codes("int8"))
 
 
-_TORCH = """
-import torch
-from torch.ao.quantization import MinMaxObserver
-found = []
-for scheme, dtype, low, high in ARGS[0]:
-    kind = {"int8": torch.qint8, "uint8": torch.quint8}[dtype]
-    observer = MinMaxObserver(dtype=kind, qscheme=getattr(torch, f"per_tensor_{scheme}"))
-    values = torch.linspace(low, high, 50, dtype=torch.float32)
-    observer(values)
-    scale, zero_point = observer.calculate_qparams()
-    codes = torch.quantize_per_tensor(values, float(scale), int(zero_point), kind).int_repr()
-    found.append([float(scale), int(zero_point), values.double().tolist(), codes.tolist()])
-print(json.dumps(found))
-"""
+_TORCH = program_text(__file__, "mapping_torch")
 
 
 @pytest.mark.backend("torch")

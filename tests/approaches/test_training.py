@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.approaches.training import freeze_at, learning_rate
-from harness.plan.config import QatConfig
+from harness.config.schema import QatConfig
 
 
 def test_the_rate_rises_for_a_tenth_of_the_steps_and_falls_to_nothing():

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.plan.cell import Cell
-from harness.plan.config import (
+from harness.config.cell import Cell
+from harness.config.schema import (
     ApproachConfig,
     BackendConfig,
     CalibrationConfig,
@@ -21,8 +21,8 @@ from harness.plan.config import (
     TaskConfig,
     TunerConfig,
 )
-from harness.worker.rows import Rows
-from tests.backend_env import NATIVE, run_in
+from harness.data.token_rows import Rows
+from tests.backend_env import NATIVE, program_text, run_in
 
 VOCABULARY, LAYERS = 100, 2
 
@@ -32,78 +32,13 @@ ATTENTION_PRODUCTS = 2 * LAYERS
 
 SAMPLES = 12
 
-_CHECKPOINT = """
-import torch
-from transformers import BertConfig, BertForSequenceClassification
-folder, vocabulary, layers = ARGS
-torch.manual_seed(0)
-# Weights large enough for logits of about 1, so that an absolute tolerance means something.
-config = BertConfig(vocab_size=vocabulary, hidden_size=64, num_hidden_layers=layers, num_attention_heads=2,
-                    intermediate_size=128, max_position_embeddings=32, initializer_range=0.2,
-                    num_labels=3, id2label={0: "a", 1: "b", 2: "c"}, label2id={"a": 0, "b": 1, "c": 2})
-BertForSequenceClassification(config).eval().save_pretrained(folder)
-print("1")
-"""
+_CHECKPOINT = program_text(__file__, "exported_checkpoint")
 
-_PREPARE = """
-import hashlib, io
-from pathlib import Path
-from harness.backends.base import backend_class
-from harness.errors import StageError
-from harness.plan.cell import cell_from_dict
-from harness.worker.channel import Report
-from harness.worker.rows import Rows
-checkpoint, train, folder, cells = ARGS
-made = {}
-for name, values in cells.items():
-    cell, out = cell_from_dict(values), Path(folder) / name
-    out.mkdir(parents=True)
-    try:
-        said = backend_class(cell.backend.name)().quantize(
-            Path(checkpoint), cell, Rows.load(Path(train)), out, Report(io.StringIO()))
-    except StageError as error:
-        said = {"kind": error.kind, "message": error.message}
-    files = {file.name: [file.stat().st_size, hashlib.sha256(file.read_bytes()).hexdigest()] for file in out.iterdir()}
-    made[name] = {"said": said, "files": files}
-print(json.dumps(made))
-"""
+_PREPARE = program_text(__file__, "exported_prepare")
 
-_RUN = """
-import dataclasses
-from pathlib import Path
-import numpy as np
-from harness.backends.base import backend_class
-from harness.plan.cell import cell_from_dict
-from harness.worker.rows import Rows
-rows, folder, cells = ARGS
-rows, ran = Rows.load(Path(rows)), {}
-batches = [[0], list(range(len(rows))), [1, 2, 3]]
-for name, values in cells.items():
-    cell = cell_from_dict(values)
-    backend = backend_class(cell.backend.name)()
-    backend.load(Path(folder) / name, cell)
-    logits = [backend.logits(backend.forward(backend.inputs(rows.batch(batch)))) for batch in batches]
-    executed = dataclasses.asdict(backend.executed_precision(backend.inputs(rows.batch(batches[1]))))
-    types = sorted({str(part.dtype) for part in logits})
-    ran[name] = {"logits": [part.tolist() for part in logits], "executed": executed, "types": types}
-ran["imported"] = sorted({name.split(".")[0] for name, module in sys.modules.items() if module is not None})
-print(json.dumps(ran))
-"""
+_RUN = program_text(__file__, "exported_run")
 
-_REFERENCE = """
-from pathlib import Path
-import torch
-from transformers import BertForSequenceClassification
-from harness.worker.rows import Rows
-checkpoint, rows = ARGS
-rows, network = Rows.load(Path(rows)), BertForSequenceClassification.from_pretrained(checkpoint).eval()
-logits = []
-with torch.no_grad():
-    for batch in [[0], list(range(len(rows))), [1, 2, 3]]:
-        inputs = {name: torch.from_numpy(array) for name, array in rows.batch(batch).items()}
-        logits.append(network(**inputs).logits.tolist())
-print(json.dumps(logits))
-"""
+_REFERENCE = program_text(__file__, "exported_reference")
 
 
 def make_cell(backend: str, method: str, precision: str, **approach: Any) -> Cell:
@@ -147,14 +82,18 @@ def quantizer_changes() -> list[tuple[str, str, Any]]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Workshop:
-    """A checkpoint, training and evaluation rows in `folder`, for stages run in `python`."""
+class StageRunner:
+    """A checkpoint, training and evaluation rows in `folder`, for stages run in `python`.
+
+    `backend` is the one whose config's variables they get; None for no variables.
+    """
 
     python: Path
     folder: Path
+    backend: str | None = None
 
     @classmethod
-    def open(cls, python: Path, folder: Path) -> Workshop:
+    def open(cls, python: Path, folder: Path) -> StageRunner:
         """Write checkpoint and rows."""
         run_in(python, _CHECKPOINT, folder / "checkpoint", VOCABULARY, LAYERS)
         _rows(40, seed=1).save(folder / "train.npz")
@@ -163,11 +102,13 @@ class Workshop:
 
     def prepare(self, cells: Mapping[str, Cell], into: str = "artefacts", checkpoint: str = "checkpoint") -> Any:
         """Make artefacts; return for each what the backend said and its files' size and hash."""
-        return run_in(self.python, _PREPARE, self.folder / checkpoint, self._train, self.folder / into, _plain(cells))
+        places = (self.folder / checkpoint, self._train, self.folder / into)
+        return run_in(self.python, _PREPARE, *places, _plain(cells), backend=self.backend)
 
     def run(self, cells: Mapping[str, Cell], into: str = "artefacts") -> Any:
         """Load artefacts; return the logits of three batches and the executed precision of each."""
-        return run_in(self.python, _RUN, self.folder / "evaluation.npz", self.folder / into, _plain(cells))
+        places = (self.folder / "evaluation.npz", self.folder / into)
+        return run_in(self.python, _RUN, *places, _plain(cells), backend=self.backend)
 
     def run_with(self, cells: Mapping[str, Cell], before: str, after: str, host: HostConfig = NATIVE) -> Any:
         """Do as :meth:`run` on the CPU of `host`, with `before` run first; return what `after` prints then.

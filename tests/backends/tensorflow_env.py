@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.plan.cell import Cell
+from harness.config.cell import Cell
 from tests.backends.torch_tiny import Silent, make_cell, make_rows
 
 #: By environment, which has the same name as its backend.
@@ -58,7 +58,7 @@ class Steps(Silent):
 def make(checkpoint: Path, cell: Cell, out: Path) -> dict[str, Any]:
     """Make an artefact in the environment's python; return the provenance, the rows shown and the steps reported."""
     from harness.backends.base import backend_class
-    from harness.worker.rows import Rows
+    from harness.data.token_rows import Rows
 
     shown: list[int] = []
 
@@ -79,10 +79,10 @@ def rounded(checkpoint: Path, cell: Cell) -> list[list[float]]:
     """Train as the cell says; return the logits, in floats, of the very function that training rounded."""
     import tensorflow as tf
 
-    from harness.backends import tensorflow_graph, tensorflow_qat
-    from harness.models.tensorflow_encoder import read_encoder
+    from harness.backends.tensorflow_common import frozen_graph, qat
+    from harness.backends.tensorflow_common.encoder import read_encoder
 
-    trained = tensorflow_qat.train(read_encoder(checkpoint), cell.approach, (), make_rows(120, 1), Silent())
+    trained = qat.train(read_encoder(checkpoint), cell.approach, (), make_rows(120, 1), Silent())
     weights = trained.encoder.weights
 
     def dense(name: str, states: Any) -> Any:
@@ -92,8 +92,8 @@ def rounded(checkpoint: Path, cell: Cell) -> list[list[float]]:
         kernel = tf.quantization.fake_quant_with_min_max_args(tf.constant(kernel), -limit, limit, narrow_range=True)
         return tf.matmul(states, kernel, transpose_b=True) + weights[f"{name}.bias"]
 
-    graph = tensorflow_graph.build(trained.encoder, dense)
-    runner = tensorflow_graph.Runner(graph, list(tensorflow_graph.INPUTS), tensorflow_graph.OUTPUT)
+    graph = frozen_graph.build(trained.encoder, dense)
+    runner = frozen_graph.Runner(graph, list(frozen_graph.INPUTS), frozen_graph.OUTPUT)
     rows = make_rows(64, 2)
     logits = np.empty((len(rows), 2), np.float32)
     for indices in rows.by_length(16):

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.config import isa_cap
+from harness.config.cell import Cell
 from harness.errors import StageError
-from harness.plan import ceilings
-from harness.plan.cell import Cell
-from tests.backend_env import NATIVE, environment_python, run_in
+from tests.backend_env import NATIVE, environment_python, program_text, run_in
 from tests.backends import emulated_layers, exported, torch_tiny
 from tests.backends.tensorflow_env import PER_TENSOR
 from tests.emulated import HASWELL
@@ -54,39 +54,14 @@ import os
 os.environ.update(TF_CPP_MIN_LOG_LEVEL="1", CUDA_VISIBLE_DEVICES="-1", OMP_NUM_THREADS="1")
 """
 
-_MAKE = """
-from pathlib import Path
-from harness.plan.cell import cell_from_dict
-from tests.backends import torch_tiny as tiny
-base = Path(ARGS[0])
-for name, cell in ARGS[1].items():
-    tiny.quantize(name, cell_from_dict(cell), base, base / name)
-print("null")
-"""
+_MAKE = program_text(__file__, "emulated_make")
 
-_CHECKPOINT = """
-from pathlib import Path
-from tests.backends import torch_tiny as tiny
-tiny.make_checkpoint(Path(ARGS[0]) / "checkpoint")
-print("null")
-"""
+_CHECKPOINT = program_text(__file__, "emulated_checkpoint")
 
-_RUN = """
-from pathlib import Path
-from harness.plan.cell import cell_from_dict
-from tests.backends import torch_tiny as tiny
-found = {name: tiny.evaluate(cell_from_dict(cell), Path(ARGS[0]) / name) for name, cell in ARGS[1].items()}
-"""
+_RUN = program_text(__file__, "emulated_run")
 
-#: The program of each command that OpenVINO's proof starts: the process whose log of kernels it reads.
-_STARTED = """
-from harness.backends import openvino_proof
-started = []
-def seen(command, **options):
-    started.append(command[0])
-    return run_one(command, **options)
-run_one, openvino_proof.subprocess.run = openvino_proof.subprocess.run, seen
-"""
+#: The program of each command that OpenVINO's verification starts: the process whose log of kernels it reads.
+_STARTED = program_text(__file__, "emulated_started")
 
 _TOLD = 'print(json.dumps({**ran, "layer": layer, "started": globals().get("started")}))'
 
@@ -104,7 +79,7 @@ def plain(cells: dict[str, Cell]) -> dict[str, Any]:
 def require_avx2(cell: Cell, kernels: dict[str, int]) -> None:
     """Fail when a kernel's name tells an instruction set above the emulated CPU's."""
     assert kernels
-    ceilings.require_held(dataclasses.replace(cell, host=HASWELL), kernels)
+    isa_cap.require_held(dataclasses.replace(cell, host=HASWELL), kernels)
 
 
 def require_saturation(layer: dict[str, float]) -> None:
@@ -146,7 +121,7 @@ def test_torch_keeps_to_the_emulated_cpu(tiny: Path):
         require_avx2(cell, emulated[0][name]["kernels"])
         assert emulated[0][name]["executed"] == native[0][name]["executed"]
     assert emulated[0]["static"]["executed"][0] == torch_tiny.LINEARS
-    assert ceilings.highest(emulated[0]["static"]["kernels"]) == "avx2"
+    assert isa_cap.highest(emulated[0]["static"]["kernels"]) == "avx2"
     assert np.abs(np.subtract(emulated[0]["fp32"]["logits"], native[0]["fp32"]["logits"])).max() <= 1e-4
     for engine in ("onednn", "fbgemm"):
         require_saturation(emulated[1][engine])
@@ -175,9 +150,9 @@ def exported_on_both(environment: str, cells: dict[str, Cell], before: str, fold
 
     `before` is run first, and sets `layer`.
     """
-    shop = exported.Workshop.open(environment_python(environment), folder)
-    shop.prepare(cells)
-    native, emulated = (shop.run_with(cells, before, _TOLD, host) for host in (NATIVE, HASWELL))
+    runner = exported.StageRunner.open(environment_python(environment), folder)
+    runner.prepare(cells)
+    native, emulated = (runner.run_with(cells, before, _TOLD, host) for host in (NATIVE, HASWELL))
     for name, cell in cells.items():
         require_avx2(cell, emulated[name]["executed"]["kernels"])
     assert exported.largest_difference(emulated["fp32"]["logits"], native["fp32"]["logits"]) <= 1e-4

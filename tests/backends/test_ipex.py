@@ -10,7 +10,7 @@ import pytest
 
 from harness.approaches.mapping import signal_to_noise_db
 from harness.backends.base import backend_class
-from tests.backend_env import environment_python, run_in
+from tests.backend_env import environment_python, program_text, run_in
 from tests.backends.torch_tiny import CALIBRATION, LINEARS, make_cell
 from tests.needs import ISA
 
@@ -30,29 +30,9 @@ CELLS = {
     "static, fallback": make_cell("ipex", "static", fallback=FALLBACK),
 }
 
-_MAKE = """
-import torch
-from pathlib import Path
-from harness.plan.cell import cell_from_dict
-from tests.backends import torch_tiny as tiny
-base = Path(ARGS[0])
-tiny.make_checkpoint(base / "checkpoint")
-from transformers import AutoModelForSequenceClassification
-rows = tiny.make_rows(64, 2)
-network = AutoModelForSequenceClassification.from_pretrained(base / "checkpoint").eval()
-with torch.no_grad():
-    batch = {name: torch.from_numpy(array) for name, array in rows.batch(range(64)).items()}
-    reference = network(**batch).logits.tolist()
-made = {name: tiny.quantize(name, cell_from_dict(cell), base, base / name) for name, cell in ARGS[1].items()}
-print(json.dumps({"reference": reference, "made": made}))
-"""
+_MAKE = program_text(__file__, "ipex_make")
 
-_RUN = """
-from pathlib import Path
-from harness.plan.cell import cell_from_dict
-from tests.backends import torch_tiny as tiny
-print(json.dumps({name: tiny.evaluate(cell_from_dict(cell), Path(ARGS[0]) / name) for name, cell in ARGS[1].items()}))
-"""
+_RUN = program_text(__file__, "ipex_run")
 
 
 #: What this host's instruction sets let run.
@@ -111,7 +91,9 @@ def test_the_script_computes_what_the_network_does_with_this_hosts_sums(name, ma
     # Codes are the same to the last one, so FP32's rounding is all that is left.
     assert exact < 1e-5
     narrow = "7 bits" in name
-    assert found["int16_sums"]["saturate"] is (None if narrow else not there)
+    # With one scale a tensor so few sums saturate that the logits are those of exact ones: nothing tells.
+    tells = not narrow and "per tensor" not in name
+    assert found["int16_sums"]["saturate"] is (not there if tells else None)
     assert (found["int16_sums"]["share"] > 0) is not narrow
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from harness.backends.multiplications import Tally, of_product, of_rows
-from harness.backends.onednn_verbose import count
-from harness.backends.onnxruntime_proof import _multiplications as of_event
-from tests.backend_env import environment_python, run_in
-from tests.backends.exported import LAYERS, LINEARS, Workshop, make_cell
+from harness.backends.common.multiplications import Tally, of_product, of_rows
+from harness.backends.common.onednn import count
+from harness.backends.onnxruntime.precision import _multiplications as of_event
+from tests.backend_env import environment_python, program_text, run_in
+from tests.backends.exported import LAYERS, LINEARS, StageRunner, make_cell
 
 #: Of the checkpoint of `exported`: hidden 64, intermediate 128, three classes.
 TOKEN = LAYERS * (4 * 64 * 64 + 2 * 64 * 128)
@@ -41,35 +41,14 @@ CELLS: list[tuple[str, str, dict[str, Any], tuple[int, int]]] = [
     ("itex", "static", {"weight": PER_TENSOR}, (ROW, TOKEN)),
 ]
 
-_PER_ROW = """
-from transformers import AutoModelForSequenceClassification
-from harness.models.work import per_row
-network = AutoModelForSequenceClassification.from_pretrained(ARGS[0], attn_implementation="sdpa").eval()
-found = per_row(network)
-print(json.dumps([found, network.config._attn_implementation]))
-"""
+_PER_ROW = program_text(__file__, "multiplications_per_row")
 
-_RUN = """
-import dataclasses
-from pathlib import Path
-from harness.backends.base import backend_class
-from harness.plan.cell import cell_from_dict
-from harness.worker.evaluate import whole
-from harness.worker.rows import Rows
-rows, artefact, values, per_row = ARGS
-rows, cell = Rows.load(Path(rows)), cell_from_dict(values)
-backend = backend_class(cell.backend.name)()
-backend.load(Path(artefact), cell)
-batch = rows.batch(list(range(len(rows))))
-executed = whole(batch, backend, per_row)
-alone = backend.executed_precision(backend.inputs(batch)).multiplications
-print(json.dumps([batch["input_ids"].shape, dataclasses.asdict(executed), alone]))
-"""
+_RUN = program_text(__file__, "multiplications_run")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Workshop.open(environment_python("torch"), tmp_path_factory.mktemp("multiplications")).folder
+    return StageRunner.open(environment_python("torch"), tmp_path_factory.mktemp("multiplications")).folder
 
 
 @pytest.mark.backend("torch")
@@ -84,12 +63,12 @@ def test_a_networks_multiplications_follow_from_its_sizes(folder: Path) -> None:
 def test_the_multiplications_are_those_of_the_closed_form(
     folder: Path, tmp_path: Path, backend: str, method: str, changes: dict[str, Any], linears: tuple[int, int]
 ) -> None:
-    workshop = Workshop(environment_python(ENVIRONMENT.get(backend, backend)), folder)
+    runner = StageRunner(environment_python(ENVIRONMENT.get(backend, backend)), folder)
     cell = make_cell(backend, method, "fp32" if method == "none" else "int8", **changes)
-    made = workshop.prepare({"cell": cell}, into=str(tmp_path))
+    made = runner.prepare({"cell": cell}, into=str(tmp_path))
     assert "kind" not in made["cell"]["said"], made
     found = run_in(
-        workshop.python, _RUN, folder / "evaluation.npz", tmp_path / "cell", cell.to_dict(), PER_ROW, backend=backend
+        runner.python, _RUN, folder / "evaluation.npz", tmp_path / "cell", cell.to_dict(), PER_ROW, backend=backend
     )
     (rows, tokens), executed, alone = found
     assert executed["multiplications"] == rows * (ROW + TOKEN * tokens + PAIR * tokens**2)

@@ -13,7 +13,7 @@ import pytest
 
 from harness.approaches.mapping import signal_to_noise_db
 from harness.backends.base import backend_class
-from tests.backend_env import environment_python, run_in
+from tests.backend_env import environment_python, program_text, run_in
 from tests.backends.torch_tiny import CALIBRATION, LINEARS, make_cell
 from tests.needs import ISA
 
@@ -37,85 +37,12 @@ GRAPHS = {
     "kl": make_cell("pt2e", "static", activation={"observer": "kl"}),
 }
 
-_MAKE = """
-import torch
-from pathlib import Path
-from torchao.quantization.pt2e import quantize_pt2e
-from transformers import AutoModelForSequenceClassification
-from harness.backends.pt2e_graph import quantized
-from harness.plan.cell import cell_from_dict
-from tests.backends import torch_tiny as tiny
-base = Path(ARGS[0])
-tiny.make_checkpoint(base / "checkpoint")
+_MAKE = program_text(__file__, "pt2e_make")
 
-def network():
-    return AutoModelForSequenceClassification.from_pretrained(base / "checkpoint").eval()
-
-rows = tiny.make_rows(64, 2)
-batch = {name: torch.from_numpy(array) for name, array in rows.batch(range(64)).items()}
-arrays = [batch[name] for name in ("input_ids", "attention_mask", "token_type_ids")]
-with torch.no_grad():
-    reference = network()(**batch).logits.tolist()
-
-trained = {}
-convert = quantize_pt2e.convert_pt2e
-
-def seen(prepared):
-    \"\"\"Note what training has left, then convert.\"\"\"
-    state = {name: value for name, value in prepared.state_dict().items()}
-    before = {name: value for name, value in network().state_dict().items()}
-    trained["observing"] = [int(value) for name, value in state.items() if name.endswith("observer_enabled")]
-    same = {name: torch.equal(state[f"network.{name}"], value)
-            for name, value in before.items() if f"network.{name}" in state}
-    trained["same"] = same
-    return convert(prepared)
-
-quantize_pt2e.convert_pt2e = seen
-made = {"qat": tiny.quantize("qat", cell_from_dict(ARGS[1]["qat"]), base, base / "qat")}
-quantize_pt2e.convert_pt2e = convert
-for name in set(ARGS[1]) - {"qat"}:
-    made[name] = tiny.quantize(name, cell_from_dict(ARGS[1][name]), base, base / name)
-graphs = {}
-for name, cell in ARGS[2].items():
-    graph, provenance = quantized(network(), cell_from_dict(cell), tiny.make_rows(120, 1), tiny.Silent())
-    with torch.no_grad():
-        logits = graph(*arrays).tolist()
-    # A quantizer of the activations: input, scale, zero point, smallest and largest code.
-    steps = [node.args for node in graph.graph.nodes if "quantize_per_tensor" in str(node.target)
-             and "dequantize" not in str(node.target)]
-    weights = [value for value in graph.state_dict().values() if value.dtype == torch.int8]
-    graphs[name] = {
-        "logits": logits,
-        "codes": [[step[3], step[4]] for step in steps],
-        "zero_points": [step[2] for step in steps if isinstance(step[2], int)],
-        "weights": len(weights),
-        "largest": max(int(weight.int().abs().max()) for weight in weights),
-    }
-print(json.dumps({"reference": reference, "made": made, "graphs": graphs, "trained": trained}))
-"""
-
-_RUN = """
-import os
-from pathlib import Path
-from harness.plan.cell import cell_from_dict
-from tests.backends import torch_tiny as tiny
-found = {name: tiny.evaluate(cell_from_dict(cell), Path(ARGS[0]) / name) for name, cell in ARGS[1].items()}
-imported = [name for name in ("transformers", "torchao") if name in sys.modules]
-print(json.dumps({"found": found, "imported": imported}), flush=True)
-os._exit(0)  # as a child of the harness ends
-"""
+_RUN = program_text(__file__, "pt2e_run")
 
 
-_BF16 = """
-import os
-from pathlib import Path
-from harness.plan.cell import cell_from_dict
-from tests.backends import torch_tiny as tiny
-base, cell = Path(ARGS[0]), cell_from_dict(ARGS[1])
-tiny.quantize("bf16", cell, base, base / "bf16")
-print(json.dumps(tiny.evaluate(cell, base / "bf16")["executed"]), flush=True)
-os._exit(0)
-"""
+_BF16 = program_text(__file__, "pt2e_bf16")
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +172,7 @@ def test_all_other_cells_are_supported():
 
 def test_a_host_without_compiler_is_told_so(tmp_path):
     program = """
-from harness.backends.pt2e_package import require_compiler
+from harness.backends.pt2e.artefact import require_compiler
 from harness.errors import StageError
 try:
     require_compiler()

@@ -12,74 +12,19 @@ import pytest
 from harness.approaches.calibration import choose
 from harness.approaches.mapping import signal_to_noise_db
 from harness.backends.base import backend_class
-from tests.backend_env import environment_python, run_in
+from tests.backend_env import environment_python, program_text, run_in
 from tests.backends.tensorflow_env import KINDS, NAMES, cells
 from tests.backends.torch_tiny import CALIBRATION, LINEARS, make_rows
 from tests.needs import ISA, has
 
 #: A checkpoint of each architecture, and PyTorch's logits of the rows that the artefacts are run on.
-_CHECKPOINTS = """
-from pathlib import Path
-import numpy as np
-import torch
-from transformers import AutoModelForSequenceClassification
-from tests.backends import torch_tiny as tiny
-rows = tiny.make_rows(64, 2)
-logits = {}
-for kind in ARGS[1]:
-    folder = Path(ARGS[0]) / kind
-    extra = {"embedding_size": 32} if kind == "Electra" else {"pad_token_id": 0} if kind == "Roberta" else {}
-    tiny.make_checkpoint(folder, kind, **extra)
-    network = AutoModelForSequenceClassification.from_pretrained(folder, attn_implementation="eager").eval()
-    found = np.empty((len(rows), 2), np.float32)
-    for indices in rows.by_length(16):
-        batch = {name: torch.from_numpy(array) for name, array in rows.batch(indices).items()}
-        if kind == "DistilBert":
-            del batch["token_type_ids"]
-        with torch.no_grad():
-            found[indices] = network(**batch).logits
-    logits[kind] = found.astype(float).tolist()
-print(json.dumps(logits))
-"""
+_CHECKPOINTS = program_text(__file__, "tensorflow_backends_checkpoints")
 
-_MAKE = """
-import os
-os.environ.update(TF_CPP_MIN_LOG_LEVEL="1", CUDA_VISIBLE_DEVICES="-1", OMP_NUM_THREADS="2")
-from pathlib import Path
-from tests.backends import tensorflow_env as tiny
-base, checkpoints, backend = Path(ARGS[0]), Path(ARGS[1]), ARGS[2]
-made = {}
-for name, cell in tiny.runnable(backend).items():
-    made[name] = tiny.make(checkpoints / "Bert", cell, base / "first" / name)
-for name in ("static", "qat"):
-    tiny.make(checkpoints / "Bert", tiny.cells(backend)[name], base / "second" / name)
-for kind in tiny.KINDS:
-    tiny.make(checkpoints / kind, tiny.cells(backend)["fp32"], base / "kinds" / kind)
-made["qat"]["rounded"] = tiny.rounded(checkpoints / "Bert", tiny.cells(backend)["qat"])
-print(json.dumps(made))
-"""
+_MAKE = program_text(__file__, "tensorflow_backends_make")
 
-_RUN = """
-import os
-os.environ.update(TF_CPP_MIN_LOG_LEVEL="1", CUDA_VISIBLE_DEVICES="-1", OMP_NUM_THREADS="2", ONEDNN_VERBOSE="1")
-from pathlib import Path
-from tests.backends import tensorflow_env as tiny
-base, backend = Path(ARGS[0]), ARGS[1]
-there = tiny.runnable(backend)
-found = {name: tiny.run(cell, base / "first" / name, base / "log") for name, cell in there.items()}
-kinds = {kind: tiny.run(there["fp32"], base / "kinds" / kind, base / "log") for kind in tiny.KINDS}
-print(json.dumps({"cells": found, "kinds": kinds}))
-"""
+_RUN = program_text(__file__, "tensorflow_backends_run")
 
-_BF16 = """
-import os
-os.environ.update(TF_CPP_MIN_LOG_LEVEL="1", CUDA_VISIBLE_DEVICES="-1", OMP_NUM_THREADS="2", ONEDNN_VERBOSE="1")
-from pathlib import Path
-from tests.backends import tensorflow_env as tiny
-(checkpoint, out), cell = map(Path, ARGS[0]), tiny.cells(ARGS[1])["bf16"]
-tiny.make(checkpoint, cell, out)
-print(json.dumps(tiny.run(cell, out, out / "log")["onednn"]))
-"""
+_BF16 = program_text(__file__, "tensorflow_backends_bf16")
 
 _INT8 = ("static", "static, fallback", "qat", "qat, minmax, fallback")
 
@@ -230,21 +175,4 @@ def test_qat_learns_at_the_rate_of_each_step(name: str, checkpoints: tuple[Path,
     assert moved["first alone"] == pytest.approx(1e-3, rel=0.05)
 
 
-_RATES = """
-import os
-os.environ.update(TF_CPP_MIN_LOG_LEVEL="1", CUDA_VISIBLE_DEVICES="-1", OMP_NUM_THREADS="2")
-from pathlib import Path
-import numpy as np
-from harness.approaches import training
-from harness.backends import tensorflow_qat
-from harness.models.tensorflow_encoder import read_encoder
-from tests.backends import tensorflow_env as tiny
-cell, moved = tiny.cells(ARGS[1])["qat"], {}
-encoder = read_encoder(Path(ARGS[0]) / "Bert")
-for name, rates in (("nothing", [0.0] * 12), ("first alone", [1e-3] + [0.0] * 11)):
-    training.learning_rate = lambda step, config: rates[step]
-    trained = tensorflow_qat.train(encoder, cell.approach, (), tiny.make_rows(120, 1), tiny.Silent())
-    key = "bert.encoder.layer.0.output.dense.weight"
-    moved[name] = float(np.median(np.abs(trained.encoder.weights[key] - encoder.weights[key])))
-print(json.dumps(moved))
-"""
+_RATES = program_text(__file__, "tensorflow_backends_rates")

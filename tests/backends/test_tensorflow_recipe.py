@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.approaches import mapping
-from harness.backends import tensorflow_qat
 from harness.backends.base import backend_class
-from harness.backends.tensorflow_shared import kept_in_float
+from harness.backends.tensorflow_common import qat
+from harness.backends.tensorflow_common.backend import kept_in_float
+from harness.backends.tensorflow_common.encoder import ARCHITECTURES, read_encoder, read_safetensors
 from harness.errors import StageError
-from harness.models.tensorflow_encoder import ARCHITECTURES, read_encoder, read_safetensors
 from tests.backends.tensorflow_env import NAMES, PER_TENSOR, cells
 from tests.backends.torch_tiny import make_cell
 
@@ -88,8 +88,8 @@ def test_integer_product_is_the_product_of_the_rounded_numbers(seed, low, width,
     states = generator.uniform(low - 1, low + width + 1, (5, 16))
     kernel, bias = generator.normal(0, magnitude, (7, 16)), generator.normal(0, magnitude, 7)
     high = low + width
-    _, _, scale, zero = tensorflow_qat.nudged(low, high)
-    codes, offsets, limit = tensorflow_qat.integers(kernel, bias, scale, zero)
+    _, _, scale, zero = qat.nudged(low, high)
+    codes, offsets, limit = qat.integers(kernel, bias, scale, zero)
 
     activations = mapping.affine(low, high, mapping.codes("uint8"))
     assert scale == pytest.approx(float(activations.scale))
@@ -107,10 +107,10 @@ def test_integer_product_is_the_product_of_the_rounded_numbers(seed, low, width,
 @given(low=st.floats(-1e3, 1e3), high=st.floats(-1e3, 1e3))
 def test_nudged_range_gives_zero_a_code_and_keeps_its_width(low, high):
     low, high = min(low, high), max(low, high)
-    least, most, scale, zero = tensorflow_qat.nudged(low, high)
+    least, most, scale, zero = qat.nudged(low, high)
     assert 0 <= zero <= 255
     assert least + zero * scale == pytest.approx(0, abs=1e-9)
-    assert most - least == pytest.approx(max(max(high, 0) - min(low, 0), tensorflow_qat.NARROWEST))
+    assert most - least == pytest.approx(max(max(high, 0) - min(low, 0), qat.NARROWEST))
     assert abs(least - min(low, 0)) <= 0.51 * scale
 
 

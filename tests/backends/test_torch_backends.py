@@ -12,38 +12,16 @@ import pytest
 
 from harness.approaches import mapping
 from harness.approaches.mapping import signal_to_noise_db
-from tests.backend_env import environment_python, run_in
+from tests.backend_env import environment_python, program_text, run_in
 from tests.backends.torch_tiny import CALIBRATION, CELLS, LINEARS
 
 pytestmark = pytest.mark.backend("torch")
 
-_MAKE = """
-from pathlib import Path
-from tests.backends import torch_tiny as tiny
-base = Path(ARGS[0])
-tiny.make_checkpoint(base / "checkpoint")
-made = {name: tiny.quantize(name, cell, base, base / "first" / name) for name, cell in tiny.CELLS.items()}
-print(json.dumps(made))
-"""
+_MAKE = program_text(__file__, "torch_backends_make")
 
-_MAKE_ONE = """
-from pathlib import Path
-from tests.backends import torch_tiny as tiny
-base, out, name = ARGS
-tiny.quantize(name, tiny.CELLS[name], Path(base), Path(out))
-print("null")
-"""
+_MAKE_ONE = program_text(__file__, "torch_backends_make_one")
 
-_RUN = """
-from pathlib import Path
-from tests.backends import torch_tiny as tiny
-found = {}
-graphs = [name for name, cell in tiny.CELLS.items() if cell.backend.name == "fx"]
-for name in sorted(ARGS[1], key=lambda name: name not in graphs):
-    found[name] = tiny.evaluate(tiny.CELLS[name], Path(ARGS[0]) / "first" / name)
-    found[name]["imported"] = [package for package in ("transformers", "sklearn", "pandas") if package in sys.modules]
-print(json.dumps(found))
-"""
+_RUN = program_text(__file__, "torch_backends_run")
 
 INT8 = [name for name, cell in CELLS.items() if cell.approach.precision == "int8"]
 POST_TRAINING = [name for name in INT8 if name != "qat"]
@@ -183,21 +161,7 @@ def test_reduced_range_of_dynamic_activations_is_executed(base: Path) -> None:
     assert run_in(environment_python("torch"), _DYNAMIC_RANGE) == [True, True]
 
 
-_DYNAMIC_RANGE = """
-import torch
-from harness.backends.torch_artefact import DynamicLinear
-torch.backends.quantized.engine = "x86"
-torch.manual_seed(0)
-weight = torch.quantize_per_tensor(torch.eye(8), 1 / 127, 0, torch.qint8)
-x = torch.linspace(-1, 1, 8)[None]
-errors = {}
-for reduce_range in (False, True):
-    layer = DynamicLinear(8, 8, reduce_range=reduce_range)
-    layer.set_weight_bias(weight, None)
-    errors[reduce_range] = float((layer(x) - x).abs().max())
-# Half a step of 2 / 255, and of 2 / 127.
-print(json.dumps([errors[False] <= 1.01 / 255, 1.01 / 255 < errors[True] <= 1.01 / 127]))
-"""
+_DYNAMIC_RANGE = program_text(__file__, "torch_backends_dynamic_range")
 
 
 @pytest.mark.parametrize("observer", ["percentile", "kl"])
@@ -250,13 +214,4 @@ def test_qat_trains_without_dropout(tmp_path: Path) -> None:
     assert losses["none"] == losses["half"] and np.isfinite(losses["none"]).all()
 
 
-_DROPOUT = """
-from pathlib import Path
-from tests.backends import torch_tiny as tiny
-losses = {}
-for name, share in (("none", 0.0), ("half", 0.5)):
-    base = Path(ARGS[0]) / name
-    tiny.make_checkpoint(base / "checkpoint", hidden_dropout_prob=share, attention_probs_dropout_prob=share)
-    losses[name] = tiny.quantize("qat", tiny.CELLS["qat"], base, base / "made")["qat"]["losses"]
-print(json.dumps(losses))
-"""
+_DROPOUT = program_text(__file__, "torch_backends_dropout")

@@ -10,34 +10,16 @@ from typing import Any
 
 import pytest
 
-from harness.execute.host import describe
-from harness.plan import ceilings
+from harness.config import isa_cap
+from harness.config.schema import ISA_CEILINGS
+from harness.host.describe import describe
 from harness.plan.catalogue import catalogue
-from harness.plan.config import ISA_CEILINGS
 from harness.plan.matrix import make_plan
-from tests.backend_env import environment_python, run_in
+from tests.backend_env import environment_python, program_text, run_in
 
 pytestmark = pytest.mark.backend("torch")
 
-_PROBE = """
-import torch
-from torch.ao.nn import quantized
-from harness.backends.torch_precision import executed_precision
-torch.set_num_threads(1)
-found = {}
-for engine in ("onednn", "fbgemm"):
-    torch.backends.quantized.engine = engine
-    layer = quantized.Linear(64, 32)
-    weight = torch.full((32, 64), 127, dtype=torch.int8)
-    layer.set_weight_bias(torch._make_per_tensor_quantized_tensor(weight, 1.0, 0), None)
-    layer.scale, layer.zero_point = 64 * 255 * 127 / 255, 0
-    for code in (255, 127):
-        codes = torch.full((16, 64), code, dtype=torch.uint8)
-        given = torch._make_per_tensor_quantized_tensor(codes, 1.0, 0)
-        off = float((layer(given).dequantize() - 64 * code * 127).abs().max()) / layer.scale
-        found[f"{engine} {code}"] = {"off": off, "kernels": dict(executed_precision(lambda: layer(given)).kernels)}
-print(json.dumps(found))
-"""
+_PROBE = program_text(__file__, "torch_isa_probe")
 
 
 _CELLS = make_plan(
@@ -51,7 +33,7 @@ def ran(request: pytest.FixtureRequest) -> tuple[Any, dict[str, Any]]:
     """Return a cell below a ceiling that this host can have, and what the probe found with the cell's variables."""
     cell = request.param
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in ceilings.variables(cell).items():
+        for name, value in isa_cap.variables(cell).items():
             patch.setenv(name, value)
         return cell, run_in(environment_python("torch"), _PROBE)
 
@@ -59,7 +41,7 @@ def ran(request: pytest.FixtureRequest) -> tuple[Any, dict[str, Any]]:
 def test_both_engines_keep_below_the_ceiling_and_tell_so(ran):
     cell, found = ran
     for name, one in found.items():
-        ceilings.require_held(cell, one["kernels"])
+        isa_cap.require_held(cell, one["kernels"])
         library = "oneDNN" if name.startswith("onednn") else "FBGEMM"
         assert any(kernel.startswith(library) for kernel in one["kernels"]), one["kernels"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from harness.approaches.mapping import signal_to_noise_db
 from harness.backends.base import backend_class
-from harness.plan.cell import Cell
+from harness.config.cell import Cell
 from tests.backend_env import environment_python, run_in
 from tests.backends.torch_tiny import CALIBRATION, make_cell
 
@@ -44,8 +44,8 @@ import dataclasses
 from pathlib import Path
 import numpy as np
 from harness.backends.base import backend_class
-from harness.plan.cell import cell_from_dict
-from harness.worker.image_rows import ImageRows
+from harness.config.cell import cell_from_dict
+from harness.data.image_rows import ImageRows
 from tests.backends.torch_tiny import Silent
 
 base, cells = Path(ARGS[0]), {name: cell_from_dict(cell) for name, cell in ARGS[1].items()}

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.plan.cell import Cell
-from harness.plan.config import (
+from harness.config.cell import Cell
+from harness.config.schema import (
     ApproachConfig,
     BackendConfig,
     CalibrationConfig,
@@ -26,7 +26,7 @@ from harness.plan.config import (
     TaskConfig,
     TunerConfig,
 )
-from harness.worker.rows import Rows
+from harness.data.token_rows import Rows
 
 VOCABULARY = 200
 

@@ -1,4 +1,4 @@
-"""Writes ``docs/failures.md``: the exit statuses, the kinds of failure, and what each asks the user to do.
+"""Writes ``docs/reference/failures.md``: the exit statuses, the kinds of failure, and what each asks the user to do.
 
 Run from the repository's root: ``python -m tests.commands.failures_page``.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.advice import EXIT_STATUSES, KINDS, Advice
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "failures.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "failures.md"
 
 _HEAD = """\
 # Exit statuses and failures: what they mean, and what to do

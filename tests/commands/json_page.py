@@ -1,4 +1,4 @@
-"""Writes ``docs/json.md``: what ``--json`` prints, field by field.
+"""Writes ``docs/reference/json.md``: what ``--json`` prints, field by field.
 
 Run from the repository's root: ``python -m tests.commands.json_page``.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.commands.json_forms import FORMS, Form
-from harness.commands.output import VERSION
+from harness.commands.shared.json_forms import FORMS, Form
+from harness.commands.shared.output import VERSION
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "json.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "json.md"
 
 _HEAD = f"""\
 # What `--json` prints
@@ -23,7 +23,7 @@ cannot be written below the results, because these can only be read, is told on 
 
 `schema` is {VERSION}. A field that goes or changes raises it; a new field does not, so readers pass over what they do
 not know. Where a type has "or null", null says that it is not known. The schemas are `FORMS` of
-`harness/commands/json_forms.py` (JSON Schema), which the tests hold the output against; `python -m
+`harness/commands/shared/json_forms.py` (JSON Schema), which the tests hold the output against; `python -m
 tests.commands.json_page` writes this page from them.
 
 `a.b` is field `b` of the object `a`, `a[].b` that of each object of a list, and `a.*.b` that of each object of `a`,

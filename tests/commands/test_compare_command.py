@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from harness.__main__ import main
-from harness.plan.cell import digest
-from harness.plan.config import ProtocolConfig
-from harness.results import aa, record, store
+from harness.config.cell import digest
+from harness.config.schema import ProtocolConfig
+from harness.results import aa, store
+from harness.results.records import record
 from tests.publish.sample_run import SampleRun
 from tests.results.test_aa import entry
 
@@ -41,8 +42,8 @@ def store_run(
     header, *lines = sample.records()
     header |= {"run": run, "host": host}
     if other is not None:
-        side, label = ("A", "now") if run.endswith("aaaa") else ("B", "with:torch==2.12.1")
-        header["comparison"] = {"id": "c1", "side": side, "label": label, "other": other}
+        variant, label = ("A", "now") if run.endswith("aaaa") else ("B", "with:torch==2.12.1")
+        header["comparison"] = {"id": "c1", "side": variant, "label": label, "other": other}
     with store.RunWriter.create(root, header) as writer:
         for line in lines:
             if line["type"] == "accuracy":  # digests that differ where the predictions do
@@ -144,7 +145,7 @@ def test_a_pair_torn_apart_by_an_interruption_does_not_count(tmp_path, capsys):
     ("arguments", "words"),
     [
         ([A, "2026nothing", "--stored"], "no run '2026nothing'"),
-        ([A, "now", "--stored"], "side now: only two stored runs"),
+        ([A, "now", "--stored"], "variant now: only two stored runs"),
         ([A, "wiht:torch==1"], "did you mean 'with'"),
         (["now", "now", "--margin", "0"], "--margin 0: want a share"),
         (["now", "now", "--pairs", "1"], "--pairs 1: want from 2 to 1000"),

@@ -1,4 +1,4 @@
-"""Two runs that were not measured in turns: speed-ups paired within each, conditions, and unfinished runs."""
+"""Two runs that were not measured interleaved: speed-ups paired within each, conditions, and unfinished runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness.__main__ import main
-from harness.plan.config import ProtocolConfig
+from harness.config.schema import ProtocolConfig
 from harness.results import aa, store
 from tests.publish.sample_run import SampleRun
 from tests.results.test_aa import entry
@@ -48,8 +48,8 @@ def store_run(
     header, *lines = sample.records()
     header |= {"run": run, "host": host} | ({} if baseline is None else {"baseline": baseline})
     if in_turns:
-        side, other = ("A", B) if run == A else ("B", A)
-        header["comparison"] = {"id": "c1", "side": side, "label": "now", "other": other}
+        variant, other = ("A", B) if run == A else ("B", A)
+        header["comparison"] = {"id": "c1", "side": variant, "label": "now", "other": other}
     with store.RunWriter.create(root, header) as writer:
         for line in lines:
             writer.append(line)
@@ -167,7 +167,7 @@ def test_cells_of_another_protocol_are_compared_and_its_fields_said(tmp_path, ca
     assert "protocol: quick -> longer: measure_seconds 1.0 -> 9.0" in shown
 
 
-def test_what_differs_between_sides_that_were_measured_in_turns_is_not_compared_either(tmp_path, capsys):
+def test_what_differs_between_variants_that_were_measured_in_turns_is_not_compared_either(tmp_path, capsys):
     store_run(tmp_path, A, in_turns=True)
     store_run(tmp_path, B, in_turns=True, int8=1.3, threads=1)
     status, shown, rows = compare(tmp_path, capsys)
@@ -176,12 +176,12 @@ def test_what_differs_between_sides_that_were_measured_in_turns_is_not_compared_
 
 
 @pytest.mark.parametrize("host", ["9c2f", "other"])
-def test_a_cell_that_failed_on_one_side_is_exit_3(tmp_path, capsys, host):
+def test_a_cell_that_failed_on_one_variant_is_exit_3(tmp_path, capsys, host):
     store_run(tmp_path, A)
     store_run(tmp_path, B, host=host, blocks=3, failed=True)
     status, shown, rows = compare(tmp_path, capsys)
-    assert status == 3 and "ptq_static/fx: side B failed: failed(crash): measure: signal 11" in shown
-    assert "not measured in B:" not in shown and "side A" not in shown and rows["fp32"]["a_failed"] == ""
+    assert status == 3 and "ptq_static/fx: variant B failed: failed(crash): measure: signal 11" in shown
+    assert "not measured in B:" not in shown and "variant A" not in shown and rows["fp32"]["a_failed"] == ""
 
 
 @pytest.mark.parametrize("host", ["9c2f", "other"])
@@ -191,7 +191,7 @@ def test_an_unfinished_run_is_not_measured_and_never_an_all_clear(tmp_path, caps
     store_run(tmp_path, B, blocks=blocks, host=host)
     status, shown, rows = compare(tmp_path, capsys)
     assert status == 4
-    assert f"ptq_static/fx: not measured in B: {words}" in shown and "side A" not in shown
+    assert f"ptq_static/fx: not measured in B: {words}" in shown and "variant A" not in shown
     assert rows["ptq_static"]["b_missing"] == words and rows["ptq_static"]["a_missing"] == ""
 
 

@@ -18,11 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.__main__ import main
-from harness.publish import run_table, texts
-from harness.results import record, store
-from harness.terminal import Console
+from harness.publish.common import texts
+from harness.publish.table import run_table
+from harness.results import store
+from harness.results.records import record
+from harness.text.terminal import Console
 from tests.publish.sample_run import SampleRun
-from tests.results import sample_records
+from tests.results.records import sample_records
 
 RUN, OTHER = "20261124T091500Z-sample-0001", "20261124T091600Z-sample-0002"
 
@@ -239,6 +241,7 @@ def places(value: Any, at: tuple = ()) -> Iterator[tuple]:
 PLACES = [(number, place) for number, line in enumerate(BASE) for place in places(line)]
 
 
+@pytest.mark.slow
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )

@@ -1,4 +1,4 @@
-"""What ``--json`` prints has the form that docs/json.md says, and its figures are those of the CSV."""
+"""What ``--json`` prints has the form that docs/reference/json.md says, and its figures are those of the CSV."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from harness.__main__ import main
-from harness.commands.json_forms import FORMS
+from harness.commands.shared.json_forms import FORMS
 from tests.commands import json_page
 from tests.commands.test_compare_command import A, B, store_run
 from tests.commands.test_table_suite import AXES

@@ -50,6 +50,7 @@ def gated(results: Path, expression: str) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_a_table_that_nobody_reads_is_written_all_the_same(results) -> None:
     finished = unread("table", RUN, "--results", str(results))
     assert (finished.returncode, finished.stderr) == (0, b"")
@@ -57,12 +58,14 @@ def test_a_table_that_nobody_reads_is_written_all_the_same(results) -> None:
     assert written == {".csv", ".md", ".parquet", ".svg", ".png"}
 
 
+@pytest.mark.slow
 def test_gates_are_judged_although_nobody_reads_the_table(results) -> None:
     for expression, status in (("!= failed", 1), ("== failed", 0)):
         finished = unread("table", RUN, "--results", str(results), "--suite", gated(results, expression))
         assert (finished.returncode, finished.stderr) == (status, b"")
 
 
+@pytest.mark.slow
 def test_other_commands_that_nobody_reads_end_as_they_would(results, tmp_path) -> None:
     where = ("--results", str(results))
     for arguments, status in (
@@ -74,6 +77,7 @@ def test_other_commands_that_nobody_reads_end_as_they_would(results, tmp_path) -
     assert (tmp_path / "out.json").stat().st_size
 
 
+@pytest.mark.slow
 def test_head_takes_the_first_line_and_the_command_goes_on(results) -> None:
     command = f"{sys.executable} -m harness table {RUN} --results {results} | head -1; echo ${{PIPESTATUS[0]}}"
     variables = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
@@ -195,6 +199,7 @@ def test_no_link_leads_a_table_or_a_picture_out_of_its_folder(results, tmp_path)
     assert kept.read_text() == "kept" and not any(path.is_symlink() for path in folder.iterdir())
 
 
+@pytest.mark.slow
 def test_variables_of_other_programs_stop_no_table(results) -> None:
     variables = {**os.environ, "MPLBACKEND": "nope", "SOURCE_DATE_EPOCH": "abc"}
     command = [sys.executable, "-m", "harness", "table", RUN, "--results", str(results)]

@@ -66,6 +66,7 @@ def test_no_width_takes_anything_from_a_table(root, monkeypatch, capsys, command
     assert all(one == shown[400] for one in shown.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["trials", "compare", "table"])
 def test_figures_are_never_broken(root, monkeypatch, capsys, command) -> None:
     wide = {"trials": "89.20", "compare": "slower", "table": "ptq_static"}[command]
@@ -86,6 +87,7 @@ def test_no_colour_is_printed_where_none_is_wanted(root, monkeypatch, capsys, co
     assert not re.search(r"\x1b\[[0-9;]*(3|4)[0-9]m", printed(root, command, monkeypatch, capsys))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "locale",
     [

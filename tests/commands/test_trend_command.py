@@ -8,14 +8,14 @@ import pytest
 
 from harness.__main__ import main
 from harness.commands.trend_confirm import answered
-from harness.publish.compare import comparison
-from harness.publish.compare_records import read
-from harness.publish.trend import LATENCY, THROUGHPUT, speed_trend
+from harness.publish.compare.comparison import comparison
+from harness.publish.compare.records import read
+from harness.publish.trend.latency import LATENCY, THROUGHPUT, speed_trend
 from harness.results import store
 from harness.results.history import histories
-from harness.stats.changes import Rule
+from harness.stats.decisions.changes import Rule
 from tests.commands.test_compare_command import A, B, store_run
-from tests.publish.test_trend_tables import BEFORE, stepped
+from tests.publish.trend.test_render import BEFORE, stepped
 from tests.results.trend_runs import CELL, Day, write_days
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from harness.__main__ import main
-from harness.plan.config import AXES, QuantizerConfig
-from harness.results import record, store
-from harness.results.record import Record
-from tests.results import sample_records
+from harness.config.schema import AXES, QuantizerConfig
+from harness.results import store
+from harness.results.records import record
+from harness.results.records.record import Record
+from tests.results.records import sample_records
 
 KEY = "minilm/sentiment/ptq_static/eager/sensitivity/native/quick"
 BASELINE = 0.90

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from harness.plan.config import AXES
+from harness.config.schema import AXES
 from tests.fuzz import hostile
 
 

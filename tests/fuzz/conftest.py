@@ -27,6 +27,13 @@ axes:
 """
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder that try many examples as slow; the others take a few seconds together."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and "tries" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """Return a sandbox whose project has a suite of one cell; commands see its cache and no other."""

@@ -34,7 +34,10 @@ def warm_up() -> None:
     """Import what commands import where they need it: the first of the cases must not pay for that."""
     for command in COMMANDS:
         importlib.import_module(f"harness.commands.{command.name}")
-    for name in ("compare_picture", "compatibility", "pareto", "table_picture", "trend_matrix", "trend_picture"):
+    for name in (
+        *("compare.picture", "plan.compatibility", "tuning.pareto", "table.picture"),
+        *("trend.host_matrix", "trend.picture"),
+    ):
         importlib.import_module(f"harness.publish.{name}")
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 
 from harness.errors import StageError, UserError
-from harness.execute import pins
+from harness.execute.environments import pins
 from tests.fuzz import hostile
 from tests.fuzz.driver import call
 from tests.fuzz.explore import explore, require_none

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from harness import faults
 from harness.errors import StageError, UserError
-from harness.execute.environment import environments
-from harness.execute.rerun import open_rerun
+from harness.execute.compare.rerun import open_rerun
+from harness.execute.environments.pinned import environments
 from harness.plan.catalogue import catalogue
 from harness.results import store
 from tests.fuzz import hostile
@@ -101,6 +101,7 @@ def _run(box, command, content):
     return faults
 
 
+@pytest.mark.slow
 def test_the_undamaged_run_can_be_read_by_every_command(box, lines):
     for command in COMMANDS:
         if command[0] != "trials":

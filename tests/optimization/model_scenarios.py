@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
+from harness.backends.torch_common.tuning.layers import linears
 from harness.errors import UserError
 from harness.optimization import QuantizationConfig, quantize
 from harness.optimization.metrics import Metric
 from harness.optimization.objectives import Objective
-from harness.tuning.torch_layers import linears
 
 INPUTS = 16
 ROWS = 500

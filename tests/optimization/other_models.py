@@ -11,12 +11,12 @@ import torch
 import transformers
 from transformers import GPT2Config, GPT2ForSequenceClassification
 
+from harness.backends.torch_common.tuning.layers import linears
 from harness.errors import UserError
 from harness.optimization import QuantizationConfig, load, quantize
 from harness.optimization.config import APPROACHES
 from harness.optimization.metrics import Metric
 from harness.optimization.trainer import NLPTrainer
-from harness.tuning.torch_layers import linears
 
 SMALL = {"vocab_size": 50, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 BERT = {**SMALL, "intermediate_size": 64, "max_position_embeddings": 32}

@@ -39,7 +39,7 @@ print(json.dumps(everything(Path(ARGS[0]), ARGS[1])))
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    # It imports `metric` and then uses `metrics`: the one typo that no import root can mend.
+    # It imports `metric` and then uses `metrics`: the one typo that no import root can fix.
     script = SCRIPT.replace("intel_extension_for_transformers.", "harness.").replace(
         "import metric,", "import metrics,"
     )

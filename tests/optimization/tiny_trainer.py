@@ -90,7 +90,7 @@ def int8_kernels(model: Any) -> int:
     """Return how many INT8 operations the profiler saw in a forward pass."""
     import torch
 
-    from harness.backends.torch_precision import executed_precision
+    from harness.backends.torch_common.precision import executed_precision
 
     example = tiny.make_rows(2, 3).batch([0, 1])
     batch = {name: torch.from_numpy(value) for name, value in example.items()}

@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
+from harness.backends.torch_common.tuning.layers import linears
 from harness.errors import UserError
 from harness.optimization import QuantizationConfig, load
 from harness.optimization.metrics import Metric
 from harness.optimization.objectives import Objective, modelsize, performance
 from harness.optimization.trainer import NLPTrainer
-from harness.tuning.torch_layers import linears
 from tests.backends import torch_tiny as tiny
 from tests.optimization import tiny_trainer
 from tests.optimization.tiny_trainer import EVALUATION_ROWS, TRAINING_ROWS, TinyDataset, accuracy, int8_kernels

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.config.cell import cell_from_dict, digest
+from harness.config.schema import AXES
 from harness.errors import UserError
-from harness.execute.host import describe
-from harness.execute.stages import stage_keys
+from harness.execute.artefacts.keys import stage_keys
+from harness.host.describe import describe
 from harness.plan.catalogue import catalogue
-from harness.plan.cell import cell_from_dict, digest
 from harness.plan.compose import environment, options
-from harness.plan.config import AXES
 from harness.plan.matrix import make_plan, parse
 from harness.plan.suite import read_suite
 
@@ -59,8 +59,8 @@ def test_custom_model_and_task_need_only_overrides(tmp_path):
         (["no equals sign"], ["is no override"]),
         (["seed=x"], ["seed=x", "whole number"]),
         (["backend=fx", "approach=ptq_dynamic"], ["no cell is left"]),
-        (["model.architecture=brt"], ["model.architecture", "no 'brt'", "did you mean 'bert'"]),
-        (["task.reader=tabel"], ["task.reader", "no 'tabel'", "did you mean 'table'"]),
+        (["model.architecture=brt"], ["model.architecture", "no architecture 'brt'", "did you mean 'bert'"]),
+        (["task.reader=tabel"], ["task.reader", "no reader 'tabel'", "did you mean 'table'"]),
         (["model.options={hidden_size: 8}"], ["model.options", "hidden_size", "bert"]),
         (["suite=vision", "model.source.path=/nowhere"], ["model.source", "vit", "want no source, found path"]),
         (["suite=vision", "model.fine_tuned=true"], ["model.fine_tuned=true", "random weights"]),

@@ -10,10 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from harness import quoting
 from harness.errors import UserError
 from harness.plan.overrides import parse
-from harness.printable import is_plain
+from harness.text import quoting
+from harness.text.printable import is_plain
 
 #: Texts that a field may have, of signs that shells and Hydra's grammar take for their own.
 TEXTS = st.text(st.sampled_from("ab0 ,;:=~()[]{}'\"\\$#!&|<>`*?%@+-./äß文\U0001f600"), min_size=1, max_size=30)

@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 
 from harness.__main__ import main
-from harness.plan.preview import METRICS_OF
-from harness.stats.metrics import METRICS, NUMERIC
 
 TOPICS = ("business", "sport", "tech")
 
@@ -179,8 +177,3 @@ def test_no_framework_is_imported_for_it(own):
     arguments = plan(own, "task.labels=[tech,business,sport]")
     finished = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
     assert finished.stdout.splitlines()[-1] == "[] 0", finished.stderr
-
-
-def test_every_shipped_metric_has_its_kind():
-    assert {name for of_kind in METRICS_OF.values() for name in of_kind} == set(METRICS)
-    assert set(METRICS_OF["regression"] + METRICS_OF["language_modelling"]) == NUMERIC

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from harness.config.schema import ScenarioConfig
 from harness.errors import UserError
 from harness.plan.catalogue import catalogue
-from harness.plan.config import ScenarioConfig
 from harness.plan.matrix import make_plan
 
 SMALL = ("suite=quickstart", "task=sentiment", "approach=fp32", "backend=eager")

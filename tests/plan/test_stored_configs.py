@@ -7,10 +7,10 @@ import json
 
 import pytest
 
+from harness.config.schema import AXES
 from harness.errors import UserError
 from harness.plan.catalogue import catalogue
 from harness.plan.compose import options, stored
-from harness.plan.config import AXES
 
 
 def test_a_stored_config_is_held_against_its_schema():

@@ -6,12 +6,13 @@ import dataclasses
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.config.schema import AXES
 from harness.errors import UserError
 from harness.plan.compose import stored
-from harness.plan.config import AXES
 
 #: What a file of JSON can hold in the place of any value.
 JSON = st.recursive(
@@ -41,6 +42,7 @@ def changed(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     return axis, values
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(changed())
 def test_whatever_a_record_holds_is_a_config_or_one_line(given_):

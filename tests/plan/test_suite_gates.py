@@ -10,8 +10,8 @@ from harness.plan.catalogue import catalogue
 from harness.plan.gate import COLUMNS, Gate, bound, by_labels
 from harness.plan.matrix import make_plan
 from harness.plan.suite import read_suite
-from harness.publish import coverage, fastest, placements, scenarios, tunings
-from harness.publish.rows import COLUMNS as ROWS
+from harness.publish.columns import coverage, fastest, placements, scenarios, tunings
+from harness.publish.table.rows import COLUMNS as ROWS
 
 AXES = {
     "model": ["minilm"],

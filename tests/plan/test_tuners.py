@@ -50,7 +50,7 @@ def test_what_an_environment_cannot_score_is_not_tuned_there(backend):
     [
         (["approach.fallback=[classifier]"], "chooses what falls back"),
         (["approach.weight.observer=percentile"], "takes weights by minmax"),
-        (["tuner.strategy=bayesian"], "tuner.strategy=bayesian: this backend offers sensitivity, basic"),
+        (["tuner.strategy=bayesian"], "tuner.strategy=bayesian: no such search; did you mean 'basic'?"),
         (["tuner.options={alpha: 1}"], "alpha mean nothing"),
     ],
 )

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.plan.cell import canonical, digest
-from harness.plan.config import (
+from harness.config.cell import canonical, digest
+from harness.config.schema import (
     AXES,
     ApproachConfig,
     BackendConfig,
@@ -18,7 +18,7 @@ from harness.plan.config import (
     TaskConfig,
     TunerConfig,
 )
-from harness.results import record
+from harness.results.records import record
 
 #: A record, or an entry of one.
 Line = dict[str, Any]
@@ -172,7 +172,7 @@ class SampleRun:
     def records(self) -> list[Line]:
         """Return all records, the header first, each held against the schema."""
         header = record.header(
-            RUN, suite={"name": "sample", "version": 1, "digest": "d"}, overrides=[],
+            run=RUN, suite={"name": "sample", "version": 1, "digest": "d"}, overrides=[],
             harness={"version": "0.1.0", "revision": None, "dirty": None}, host="9c2f",
             environments={"torch": LOCK}, options=list(self.options.values()), cells=self.cells,
             excluded=self.excluded, baseline=self.baseline, gates=[], seed=0,

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from harness.publish.live import SHOWN_TRIALS, LiveView, PlainView, view_for
-from tests.results import sample_records
+from tests.results.records import sample_records
 
 RECIPE = {
     "method": "static",

@@ -95,6 +95,7 @@ def test_new_microcode_goes_on_with_the_history_and_another_cpu_begins_one(tmp_p
     assert machine_of(tmp_path, "d" * 12) == "d" * 12
 
 
+@pytest.mark.slow
 def test_the_committed_runs_have_a_history_of_each_measured_cell() -> None:
     found, unread = histories(COMMITTED)
     assert unread == []

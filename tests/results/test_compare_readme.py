@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from harness.publish.compare import COLUMNS
+from harness.publish.compare.comparison import COLUMNS
 from harness.results import aa
 from tests.results.test_results_readme import section
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.results import disturbances
-from harness.stats.disturbance import BUSY_SHARE, SLOW_CONTROL
+from harness.stats.timings.disturbance import BUSY_SHARE, SLOW_CONTROL
 from tests.publish.sample_run import MS, SampleRun, readings
 
 

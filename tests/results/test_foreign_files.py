@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import sample_records
 
 from harness.errors import UserError
 from harness.results import aa, confirmations, lines, store
+from tests.results.records import sample_records
 from tests.results.test_aa import entry
 from tests.results.test_confirmations import ONE
 

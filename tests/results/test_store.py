@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sample_records
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import UserError
-from harness.results import record, store
+from harness.results import store
+from harness.results.records import record
+from tests.results.records import sample_records
 
 #: The number, from 1, of a line that is appended to the run of `path`.
 APPENDED = len(sample_records.all_types())
@@ -82,6 +83,7 @@ def whole() -> Iterator[tuple[Path, bytes, list[record.Record]]]:
         yield path, path.read_bytes(), lines
 
 
+@pytest.mark.slow
 @settings(deadline=None)  # an fsync takes as long as the disk likes
 @given(data=st.data())
 def test_a_run_cut_at_any_byte_loses_at_most_its_last_record(whole: tuple, data: st.DataObject) -> None:

@@ -12,17 +12,17 @@ import time
 from pathlib import Path
 
 import pytest
-import sample_records
 
 from harness.errors import StageError
 from harness.results import store
+from tests.results.records import sample_records
 
 #: Goes on with a run for ever; says how many records it knows to be on the disk.
 ENDLESS = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-import sample_records
+from tests.results.records import sample_records
 from harness.results import store
 path = Path(sys.argv[1])
 with store.RunWriter.resume(path) as writer:
@@ -39,7 +39,7 @@ FILLING = """
 import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-import sample_records
+from tests.results.records import sample_records
 from harness.errors import StageError
 from harness.results import store
 root = Path(sys.argv[1])
@@ -70,6 +70,7 @@ with store.RunWriter.create(root, sample_records.header()) as writer:
 HERE = str(Path(__file__).parent)
 
 
+@pytest.mark.slow
 def test_a_writer_that_is_killed_at_any_moment_loses_at_most_one_record(tmp_path: Path) -> None:
     with store.RunWriter.create(tmp_path, sample_records.header()) as writer:
         path = writer.path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from harness.publish import trend_matrix, trend_table
+from harness.publish.trend import host_matrix, render
 from harness.results.confirmations import Confirmation
 from tests.results.test_results_readme import section
 
@@ -17,8 +17,8 @@ def names(text: str) -> list[str]:
 
 def test_each_column_of_a_trend_and_of_the_matrix_is_described() -> None:
     described = names(section("Trends"))
-    assert described[: len(trend_table.COLUMNS)] == list(trend_table.COLUMNS)
-    assert sorted(described[len(trend_table.COLUMNS) :]) == sorted(trend_matrix.COLUMNS)
+    assert described[: len(render.COLUMNS)] == list(render.COLUMNS)
+    assert sorted(described[len(render.COLUMNS) :]) == sorted(host_matrix.COLUMNS)
 
 
 def test_each_field_of_a_confirmation_is_described() -> None:

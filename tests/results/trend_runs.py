@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from harness.execute import host as hosts
+from harness.host import describe as hosts
 from harness.results import store
 from tests.publish.sample_run import SampleRun
 

@@ -7,29 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.plan.config import SplitConfig, TaskConfig
-from tests.backend_env import environment_python, run_in
+from harness.config.schema import SplitConfig, TaskConfig
+from tests.backend_env import environment_python, program_text, run_in
 
-_READ = """
-import traceback
-from pathlib import Path
-from harness.errors import StageError
-from harness.plan.cell import from_dict
-from harness.plan.config import TaskConfig
-from harness.worker.tokenise import reader
-found = {}
-for name, (source, values) in ARGS[0].items():
-    task = from_dict(TaskConfig, values)
-    try:
-        splits = reader(task.reader).read(source and Path(source), task)
-        found[name] = {split: {column: list(rows[column]) for column in rows.column_names}
-                       for split, rows in splits.items()}
-    except StageError as error:
-        found[name] = {"kind": error.kind, "message": error.message}
-    except Exception:
-        found[name] = {"kind": "uncaught", "message": traceback.format_exc()}
-print(json.dumps(found))
-"""
+_READ = program_text(__file__, "reading_read")
 
 
 def task(reader: str, *, train: str = "train", evaluation: str | None = None, **fields: Any) -> TaskConfig:

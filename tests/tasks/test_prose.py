@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.config.schema import SplitConfig, TaskConfig
 from harness.errors import StageError
-from harness.plan.config import SplitConfig, TaskConfig
-from harness.tasks.prose import read
+from harness.tasks.readers.prose import read
 
 HEADER = "Title\tContent\nstring\tstring\n\tinclude=True\n"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from harness.config.schema import TaskConfig
 from harness.errors import StageError
-from harness.plan.config import TaskConfig
 from harness.tasks import score as scores
 
 TASK = TaskConfig(name="sentiment", trust_remote_code=True)

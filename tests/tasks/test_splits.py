@@ -8,28 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.plan.config import SplitConfig
-from tests.backend_env import environment_python, run_in
+from harness.config.schema import SplitConfig
+from tests.backend_env import environment_python, program_text, run_in
 
 pytestmark = pytest.mark.backend("torch")
 
-_SPLIT = """
-from datasets import Dataset
-from harness.errors import StageError
-from harness.plan.cell import from_dict
-from harness.plan.config import SplitConfig
-from harness.tasks.splits import split_rows
-found = {}
-for name, (train, evaluation, split) in ARGS[0].items():
-    rows = [Dataset.from_dict({"text": [f"{part} {number}" for number in range(count)]}) if count else None
-            for part, count in (("train", train), ("evaluation", evaluation))]
-    try:
-        cut = split_rows(*rows, from_dict(SplitConfig, split))
-        found[name] = {part: list(data["text"]) for part, data in cut.items()}
-    except StageError as error:
-        found[name] = [error.kind, error.message]
-print(json.dumps(found))
-"""
+_SPLIT = program_text(__file__, "splits_split")
 
 CASES = {
     "held out": (100, 0, SplitConfig(held_out=30, seed=3)),

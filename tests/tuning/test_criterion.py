@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.stats import accuracy
+from harness.stats.predictions import accuracy
 from harness.tuning.criterion import Bound, Criterion, check_baseline, excess, judge
+from harness.tuning.early_stopping import EarlyStopping
 from harness.tuning.errors import TuningError
-from harness.tuning.looks import Looks
-from harness.tuning.paired import difference_interval, share_interval
+from harness.tuning.paired import difference_interval
 from harness.tuning.subject import Evaluated
 
 
@@ -73,15 +73,6 @@ def test_it_agrees_with_the_criterion_of_finished_cells() -> None:
         wanted = accuracy.criterion(difference, baseline.values["m"], 0.05)
         found = judge(Criterion((Bound("m", 0.05),)), baseline, evaluated)
         assert (found.state, found.passes) == (wanted.state, wanted.within)
-
-
-@given(st.integers(1, 400), st.data())
-def test_the_interval_of_shares_is_tangos(rows: int, data) -> None:
-    fixed = data.draw(st.integers(0, rows))
-    broken = data.draw(st.integers(0, rows - fixed))
-    wanted = accuracy.tango_interval(fixed, broken, rows, 0.95)
-    low, high = share_interval(fixed, broken, rows, 0.95)
-    assert low == pytest.approx(wanted.low, abs=1e-6) and high == pytest.approx(wanted.high, abs=1e-6)
 
 
 def test_the_interval_of_means_covers_as_often_as_it_says() -> None:
@@ -197,11 +188,11 @@ def test_a_clear_loss_ends_an_evaluation_early_and_a_clear_pass_too() -> None:
     criterion = Criterion((Bound("m", 0.05, relative=False),))
     baseline = Evaluated({"m": 1.0}, scores={"m": base})
     for cell, state in ((np.zeros(1000), "failed"), (base, "met")):
-        looks = Looks(criterion, baseline, 0.95)
-        seen = next(rows for rows in range(10, 1001, 10) if looks.decided({"m": cell[:rows]}))
+        stopping = EarlyStopping(criterion, baseline, 0.95)
+        seen = next(rows for rows in range(10, 1001, 10) if stopping.decided({"m": cell[:rows]}))
         assert seen == 200
         part = Evaluated({"m": float(cell[:seen].mean())}, scores={"m": cell[:seen]})
-        assert judge(criterion, baseline, part, looks.confidence).state == state
+        assert judge(criterion, baseline, part, stopping.confidence).state == state
 
 
 def test_looking_five_times_keeps_the_error_of_one() -> None:
@@ -215,9 +206,11 @@ def test_looking_five_times_keeps_the_error_of_one() -> None:
         cell = np.where((base == 1) & (flips < 0.12), 0.0, np.where((base == 0) & (flips < 0.08), 1.0, base))
         criterion = Criterion((Bound("m", 0.02, relative=False),))
         baseline = Evaluated({"m": float(base.mean())}, scores={"m": base})
-        looks = Looks(criterion, baseline, 0.95)
-        early = any(looks.decided({"m": cell[:rows]}) for rows in range(25, 501, 25))
-        final = judge(criterion, baseline, Evaluated({"m": float(cell.mean())}, scores={"m": cell}), looks.confidence)
+        stopping = EarlyStopping(criterion, baseline, 0.95)
+        early = any(stopping.decided({"m": cell[:rows]}) for rows in range(25, 501, 25))
+        final = judge(
+            criterion, baseline, Evaluated({"m": float(cell.mean())}, scores={"m": cell}), stopping.confidence
+        )
         ended.append(early or final.state != "undecided")
     # 5 % are allowed; 600 draws of 5 % stay below 7.5 % in all but 0.3 % of cases.
     assert np.mean(ended) <= 0.075
@@ -226,13 +219,13 @@ def test_looking_five_times_keeps_the_error_of_one() -> None:
 def test_between_the_planned_looks_nothing_is_decided_and_never_without_scores() -> None:
     criterion = Criterion((Bound("m", 0.05, relative=False), Bound("other", 0.05, relative=False)))
     scores = {"m": np.ones(100), "other": np.ones(100)}
-    looks = Looks(criterion, Evaluated({"m": 1.0, "other": 1.0}, scores=scores), 0.95)
+    stopping = EarlyStopping(criterion, Evaluated({"m": 1.0, "other": 1.0}, scores=scores), 0.95)
     zeros = {name: np.zeros(100) for name in scores}
-    assert not looks.decided({name: part[:19] for name, part in zeros.items()})
-    assert not looks.decided({"m": zeros["m"][:40]})
-    assert looks.decided({name: part[:40] for name, part in zeros.items()})
+    assert not stopping.decided({name: part[:19] for name, part in zeros.items()})
+    assert not stopping.decided({"m": zeros["m"][:40]})
+    assert stopping.decided({name: part[:40] for name, part in zeros.items()})
     # The look at 40 % is used; the next is at 60 %, and the one at the end is the evaluation itself.
-    assert not looks.decided({name: part[:59] for name, part in zeros.items()})
-    assert looks.decided({name: part[:60] for name, part in zeros.items()})
-    assert not looks.decided(zeros)
-    assert looks.confidence == pytest.approx(1 - 0.05 / 10)
+    assert not stopping.decided({name: part[:59] for name, part in zeros.items()})
+    assert stopping.decided({name: part[:60] for name, part in zeros.items()})
+    assert not stopping.decided(zeros)
+    assert stopping.confidence == pytest.approx(1 - 0.05 / 10)

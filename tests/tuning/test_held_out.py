@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from harness.data.token_rows import Rows
 from harness.tuning.held_out import LEAST_ROWS, shown_to_tuner
-from harness.worker.rows import Rows
 
 
 def test_half_of_the_rows_is_shown_and_the_seed_alone_decides_which() -> None:

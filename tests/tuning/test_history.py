@@ -15,8 +15,9 @@ from harness.tuning.errors import TuningError
 from harness.tuning.history import History, Trial
 from harness.tuning.objective import Goal, Objective
 from harness.tuning.recipe import Recipe
+from harness.tuning.search.registry import search_of
 from harness.tuning.subject import Evaluated
-from harness.tuning.trials import Limits, search_of, tune
+from harness.tuning.trials import Limits, tune
 from tests.tuning.synthetic import CRITERION, RECIPE, Additive, planted
 
 BASELINE = Evaluated({"f1": 0.9}, latency_ns=100.0, size_bytes=1000, scores={"f1": np.array([1.0, 0.0])})

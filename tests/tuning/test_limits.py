@@ -11,7 +11,8 @@ import pytest
 from harness.tuning.limits import TrialTimeout, time_limit
 from harness.tuning.objective import Objective
 from harness.tuning.recipe import Recipe
-from harness.tuning.trials import Limits, search_of, tune
+from harness.tuning.search.registry import search_of
+from harness.tuning.trials import Limits, tune
 from tests.tuning.synthetic import CRITERION, RECIPE, Additive, planted
 
 #: Far beyond what a test may take, so that only the limit can end it.

@@ -9,8 +9,8 @@ import pytest
 
 from harness.approaches.mapping import codes, dequantize, quantize
 from harness.approaches.observers import MagnitudeHistogram
+from harness.config.schema import QuantizerConfig
 from harness.errors import StageError
-from harness.plan.config import QuantizerConfig
 from harness.tuning.ranges import OBSERVERS, load, mapping, observed_range, save
 
 UINT8 = codes("uint8")

@@ -7,9 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from harness.execute.cache import cache_folder
+from harness.cache import cache_folder
 from tests.backend_env import built
 from tests.whole.tiny import make_project
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder as slow: each runs whole commands, with children of their own."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

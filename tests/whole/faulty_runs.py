@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 from harness.results import store
+from tests.backend_env import program_text
 from tests.whole.tiny import command, variables
 
 #: Of a run's table: what no clock and no neighbour decides, so that two runs of one plan must agree on it.
@@ -33,24 +34,7 @@ LASTING = (
 )  # fmt: skip
 
 #: Runs the harness under a clock of the wall that jumps years to and fro, as one does that is set by hand or by NTP.
-_JUMPING = """
-import datetime, random, sys, time
-from harness.__main__ import main
-import harness.commands.run
-generator, now = random.Random(0), time.time
-def jump():
-    return generator.choice((-4000, -1, 0, 1, 4000))
-class Jumping(datetime.datetime):
-    @classmethod
-    def now(cls, tz=None):
-        return super().now(tz) + datetime.timedelta(days=jump())
-time.time = lambda: now() + 86400 * jump()
-for name, module in list(sys.modules.items()):
-    # Compiled packages have taken the size of the real one for granted.
-    if name.startswith("harness.") and getattr(module, "datetime", None) is datetime.datetime:
-        module.datetime = Jumping
-sys.exit(main(sys.argv[1:]))
-"""
+_JUMPING = program_text(__file__, "faulty_runs_jumping")
 
 
 @dataclass(frozen=True)
@@ -118,7 +102,7 @@ def children(parent: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def wait_for_children(parent: subprocess.Popen[str], count: int, seconds: float = 300) -> list[psutil.Process]:
-    """Wait until so many workers are there together: those that are timed in turns; none if the run ends before."""
+    """Wait until so many workers are there together: those that are timed interleaved; none if the run ends before."""
     end = time.monotonic() + seconds
     while parent.poll() is None and time.monotonic() < end:
         if len(found := children(parent)) >= count:

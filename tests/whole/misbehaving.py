@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.execute.environment import environments
-from harness.execute.manifest import FILES, MARKER
+from harness.execute.environments.manifest import FILES, MARKER
+from harness.execute.environments.pinned import environments
 from harness.plan.catalogue import catalogue
 
 #: What a child that measures does in the place of its work; ``$fd`` is its pipe, ``$python`` its real python.

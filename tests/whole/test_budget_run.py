@@ -9,8 +9,8 @@ from collections import Counter
 
 import pandas as pd
 
-from harness.publish.disturbances import counted
-from harness.publish.recorded import index
+from harness.publish.columns.disturbances import counted
+from harness.publish.common.recorded import index
 from harness.results import store
 from tests.whole.tiny import command, harness, variables
 
@@ -66,7 +66,7 @@ def test_further_blocks_are_paired_and_end_with_the_budget_also_after_a_kill(pro
     assert set(measured.values()) == {1}
     orders = [line["order"] for line in lines if line["type"] == "invocation"]
     assert orders == list(range(len(orders)))
-    # Those that were timed in turns were there together.
+    # Those that were timed interleaved were there together.
     spent = [line["wall_seconds"] / len(line.get("ring", [0])) for line in further]
     assert sum(spent[: -len(cells)]) < BUDGET_SECONDS <= sum(spent)
 

@@ -1,4 +1,4 @@
-"""A comparison on real cells: killed and gone on with, a slow-down in the other side's code, and an A/A."""
+"""A comparison on real cells: killed and gone on with, a slow-down in the other variant's code, and an A/A."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def codes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folders = [tmp_path_factory.mktemp(name) for name in ("plain", "slow")]
     for folder in folders:
         shutil.copytree(REPOSITORY / "harness", folder / "harness", ignore=shutil.ignore_patterns("__pycache__"))
-    with (folders[1] / "harness" / "backends" / "eager.py").open("a") as stream:
+    with (folders[1] / "harness" / "backends" / "eager" / "backend.py").open("a") as stream:
         stream.write(
             "\n\ndef _thirty_times(forward):\n"
             "    def slow(self, inputs):\n"
@@ -42,7 +42,7 @@ def codes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def _sides(project: Path, label: str) -> list[list[dict]]:
-    """Return the records of both sides of the newest comparison whose second side is so called."""
+    """Return the records of both variants of the newest comparison whose second variant is so called."""
     for path in store.runs(project / "results"):
         header = store.read_run(path)[0]
         compared = header.get("comparison") or {}
@@ -76,14 +76,16 @@ def test_a_comparison_survives_a_kill_and_shows_the_slower_code(project, cache, 
     assert one[0]["comparison"] | {"side": "B", "label": label, "other": one[0]["run"]} == other[0]["comparison"]
     assert len(list((project / "results" / "runs").glob("*.jsonl"))) >= 2
     order = sorted(
-        (line["order"], line["block"], side) for side, lines in enumerate((one, other)) for line in _invocations(lines)
+        (line["order"], line["block"], variant)
+        for variant, lines in enumerate((one, other))
+        for line in _invocations(lines)
     )
     assert order == [(0, 0, 0), (1, 0, 1), (2, 1, 1), (3, 1, 0)]
     for lines in (one, other):
         kinds = Counter(line["type"] for line in lines)
         assert (kinds["header"], kinds["prepared"], kinds["accuracy"], kinds["failure"]) == (1, 1, 1, 0)
         assert store.is_complete(lines) and lines[0]["host"] == one[0]["host"]
-    # Both sides' artefacts have the same weights, and the slower code predicts the same.
+    # Both variants' artefacts have the same weights, and the slower code predicts the same.
     accuracies = [next(line for line in lines if line["type"] == "accuracy") for lines in (one, other)]
     assert accuracies[0]["logits_sha256"] == accuracies[1]["logits_sha256"]
 
@@ -104,7 +106,7 @@ def test_the_same_with_itself_is_written_down_for_this_host(project, cache):
     (entry,) = aa.read(project / "results", one[0]["host"])
     assert entry["runs"] == [one[0]["run"], other[0]["run"]] and entry["pairs"] == PAIRS
     assert entry["false_verdicts"] == 0 and entry["floor"] is None
-    assert "comparisons of the same with the same" in finished.stdout and "No floor" in finished.stdout
+    assert "A/A comparisons" in finished.stdout and "No floor" in finished.stdout
     # A run of its own is not taken for an interrupted one of this suite.
     status = harness(project, cache, "status", one[0]["run"])
     assert status.returncode == 0 and "complete" in status.stdout, status.stdout
@@ -117,19 +119,19 @@ def test_a_target_brings_further_pairs_until_the_budget_is_spent(project, cache)
     target = ("protocol.target_half_width=0.0001", f"protocol.budget_seconds={budget_seconds}", "protocol.seed=9")
     finished = harness(project, cache, "aa", *ONE_CELL, *target)
     assert finished.returncode == 0 and "further pair" in finished.stderr, finished.stderr
-    sides = [
+    variants = [
         lines
         for lines in map(store.read_run, store.runs(project / "results"))
         if "protocol.seed=9" in lines[0]["overrides"]
     ]
-    assert len(sides) == 2
-    found = [{line["block"]: line for line in _invocations(lines)} for lines in sides]
+    assert len(variants) == 2
+    found = [{line["block"]: line for line in _invocations(lines)} for lines in variants]
     blocks = sorted(found[0])
     assert blocks == sorted(found[1]) == list(range(len(blocks))) and len(blocks) > PAIRS
-    orders = sorted(line["order"] for side in found for line in side.values())
+    orders = sorted(line["order"] for variant in found for line in variant.values())
     assert orders == list(range(2 * len(blocks)))
     for block in blocks:
-        pair = [side[block] for side in found]
+        pair = [variant[block] for variant in found]
         assert pair[0]["ring"] == pair[1]["ring"] == sorted(line["order"] for line in pair)
-    seconds = [sum(side[block]["wall_seconds"] for side in found) / 2 for block in blocks[PAIRS:]]
+    seconds = [sum(variant[block]["wall_seconds"] for variant in found) / 2 for block in blocks[PAIRS:]]
     assert sum(seconds[:-1]) < budget_seconds <= sum(seconds)

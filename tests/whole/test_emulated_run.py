@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.publish.rows import rows
+from harness.publish.table.rows import rows
 from harness.results import store
 from tests.whole.tiny import harness
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.execute.cache import cache_folder
+from harness.cache import cache_folder
 from harness.results import store
-from tests.backend_env import REPOSITORY, environment_python, run_in
+from tests.backend_env import REPOSITORY, environment_python, program_text, run_in
 from tests.whole.tiny import harness
 
 _AXES = """
@@ -23,25 +23,7 @@ _AXES = """
 
 _WORDS = "split.train: train, split.evaluation: test, max_length: 16, fine_tune.epochs: 1, fine_tune.frozen: []"
 
-_MODELS = """
-import json, torch
-from pathlib import Path
-from transformers import AutoModelForSequenceClassification, BertTokenizerFast
-source, out = Path(ARGS[0]), Path(ARGS[1])
-for name, labels in (("nan", 2), ("three", 3), ("damaged", 2), ("words", 2)):
-    names = dict(enumerate(("no", "yes", "perhaps")[:labels]))
-    network = AutoModelForSequenceClassification.from_pretrained(source, num_labels=labels, id2label=names)
-    if name == "nan":
-        with torch.no_grad():
-            network.classifier.bias[0] = float("nan")
-    if name == "words":  # a head without names beside labels that are words: any order would be a guess
-        network.config.id2label = {0: "LABEL_0", 1: "LABEL_1"}
-    network.save_pretrained(out / name)
-    BertTokenizerFast.from_pretrained(source).save_pretrained(out / name)
-weights = out / "damaged" / "model.safetensors"
-weights.write_bytes(weights.read_bytes()[:2000])
-print(1)
-"""
+_MODELS = program_text(__file__, "failures_models")
 
 
 def _failures(project: Path, suite: str) -> tuple[dict[str, dict], list[dict]]:

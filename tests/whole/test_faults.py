@@ -1,4 +1,4 @@
-"""Whatever befalls a run while its cells are timed in turns: nothing is lost, nothing is there twice."""
+"""Whatever befalls a run while its cells are timed interleaved: nothing is lost, nothing is there twice."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def untouched(place):
 
 def test_children_that_misbehave_cost_their_own_invocation_at_most(place, untouched):
     queue = place.cache / "faults"
-    # A ring that loses its second cell is measured cell by cell. In the next, the first fails, and again by itself.
+    # A group that loses its second cell is measured cell by cell. In the next, the first fails, and again by itself.
     faults = ("none", "rubbish", "none", "none", "none", "floods", "memory")
     misbehaving.ask_for(queue, faults)
     status, said = place.finish("--new")

@@ -92,7 +92,7 @@ def test_a_run_survives_kills_of_parent_and_child(project, cache):
     assert killed_beside_children, "no parent was killed while it had a child"
     assert not store.is_complete(_records(project))
 
-    # Then a child is, of those that are timed in turns: all of them are measured again, each by itself.
+    # Then a child is, of those that are timed interleaved: all of them are measured again, each by itself.
     parent = _start(project, cache)
     killed = _wait(parent, lambda: _kill_one_of_several(parent), 300)
     status = parent.wait(300)

@@ -78,8 +78,8 @@ def test_a_figure_that_was_tampered_with_does_not_hold(project, cache, recorded,
     assert "1 of 60 predictions differ" in finished.stdout
     new = store.read_run(store.runs(project / "results")[0])
     assert [line["reused"] for line in new if line["type"] == "prepared"] == [False, False]
-    # What was made from scratch has the keys of then, and but for the tampering its predictions are those of then.
-    assert "has the key of then" in finished.stdout and "it was made again" in finished.stdout
+    # What was made from scratch has the original keys, and but for the tampering its predictions are the original ones.
+    assert "has the original key" in finished.stdout and "it was made again" in finished.stdout
 
 
 def test_what_cannot_be_run_is_said_in_one_line(project, cache, recorded, tmp_path):
@@ -91,7 +91,7 @@ def test_what_cannot_be_run_is_said_in_one_line(project, cache, recorded, tmp_pa
     try:
         lock.write_text(text + "nobody-asks-for-this==1.17.0\n")
         edited = harness(project, cache, "rerun", record)
-        lock.write_text(f"# of then\n{text}")
+        lock.write_text(f"# original\n{text}")
         commented = harness(project, cache, "rerun", record)
         lock.write_text(f"{text}# why \\\n-e {tmp_path}\n")
         (tmp_path / "setup.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")
@@ -105,7 +105,7 @@ def test_what_cannot_be_run_is_said_in_one_line(project, cache, recorded, tmp_pa
         (edited, f"environment torch: {lock} has the hash"),
         (commented, f"environment torch: {lock} was edited; the record names SHA-256"),
         (hostile, f"{lock.name}, line "),
-        (missing, f"environment torch: its lock of then, {lock}, is not there"),
+        (missing, f"environment torch: its original lock, {lock}, is not there"),
     ):
         assert finished.returncode == 3 and "Traceback" not in finished.stderr
         (line,) = finished.stdout.strip().splitlines()

@@ -7,9 +7,9 @@ import json
 import pandas as pd
 import pytest
 
-from harness.execute.host import describe
-from harness.execute.placement import place
-from harness.plan.config import HostConfig
+from harness.config.schema import HostConfig
+from harness.host.describe import describe
+from harness.host.placement import place
 from harness.results import store
 from tests.whole.tiny import harness
 

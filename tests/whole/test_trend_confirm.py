@@ -59,19 +59,19 @@ def test_a_step_that_cannot_be_repeated_is_not_confirmed(project: Path, cache: P
     assert finished.returncode == 0, finished.stderr
     assert "1 not confirmed" in finished.stdout and "Traceback" not in finished.stderr
 
-    # The sides of the confirmation are no part of the history, and its answer is remembered.
+    # The variants of the confirmation are no part of the history, and its answer is remembered.
     (one,) = histories(mine / "results", CELL)[0]
     assert len(one.points) == BEFORE + AFTER
     (answer,) = confirmations.read(mine / "results", one.machine)
     assert answer.before == one.points[BEFORE - 1].run and answer.after == one.points[BEFORE].run
     assert answer.verdict != "slower" and len(answer.runs) == 2
-    sides = [store.read_run(store.find_run(mine / "results", name)) for name in answer.runs]
+    variants = [store.read_run(store.find_run(mine / "results", name)) for name in answer.runs]
     variables = [
         next(option["config"]["variables"] for option in lines[0]["options"] if option["axis"] == "backend")
-        for lines in sides
+        for lines in variants
     ]
     assert variables == [{"OMP_NOBODY_READS_THIS": "1"}, {}]
-    counts = [sum(line["type"] == "invocation" for line in lines) for lines in sides]
+    counts = [sum(line["type"] == "invocation" for line in lines) for lines in variants]
     assert counts == [8, 8]
     finished = harness(mine, cache, "trend", CELL, "--no-pictures")
     assert "1 not confirmed" in finished.stdout

@@ -9,27 +9,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.backend_env import REPOSITORY, environment_python, run_in
+from tests.backend_env import REPOSITORY, environment_python, program_text, run_in
 
 GOOD = ("good", "great", "fine", "lovely", "superb")
 BAD = ("bad", "awful", "poor", "dull", "weak")
 PLAIN = ("the", "film", "was", "a", "story", "and", "plot", "of", "in", "it")
 
-_MODEL = """
-import torch
-from pathlib import Path
-from transformers import BertConfig, BertModel, BertTokenizerFast
-folder = Path(ARGS[0])
-folder.mkdir(parents=True)
-words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *ARGS[1]]
-(folder / "vocab.txt").write_text("\\n".join(words))
-torch.manual_seed(0)
-config = BertConfig(vocab_size=len(words), hidden_size=64, num_hidden_layers=2, num_attention_heads=2,
-                    intermediate_size=128, max_position_embeddings=32)
-BertModel(config).save_pretrained(folder)
-BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), model_max_length=32).save_pretrained(folder)
-print("1")
-"""
+_MODEL = program_text(__file__, "tiny_model")
 
 _SUITE = """
 name: tiny

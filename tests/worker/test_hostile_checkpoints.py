@@ -6,65 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.backend_env import environment_python, run_in
+from tests.backend_env import environment_python, program_text, run_in
 
 pytestmark = pytest.mark.backend("torch")
 
 #: Runs the stages as the child's entry does, each case on a copy of a whole checkpoint with a change, and prints what
 #: each has come to: the kind and the message of its failure, or "ok".
-_STAGES = """
-import io, shutil
-from pathlib import Path
-import torch
-from transformers import BertConfig, BertModel, BertTokenizerFast
-from harness.plan.cell import from_dict
-from harness.plan.config import ModelConfig, TaskConfig
-from harness.worker import finetune, tokenise
-from harness.worker.__main__ import _named
-from harness.worker.channel import Report
-from types import SimpleNamespace
-
-base, cases = Path(ARGS[0]), ARGS[1]
-words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film", "a", "the"]
-whole = base / "whole"
-whole.mkdir()
-(whole / "vocab.txt").write_text("\\n".join(words))
-torch.manual_seed(0)
-sizes = dict(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
-BertModel(BertConfig(vocab_size=len(words), max_position_embeddings=16, **sizes)).save_pretrained(whole)
-BertTokenizerFast(vocab_file=str(whole / "vocab.txt"), model_max_length=16).save_pretrained(whole)
-
-def change(folder, files):
-    for name, change in files.items():
-        path = folder / name
-        if isinstance(change, dict):
-            path.write_text(json.dumps(json.loads(path.read_text()) | change))
-        elif change is None:
-            path.unlink()
-        elif isinstance(change, int):
-            path.write_bytes(path.read_bytes()[:change])
-        else:
-            path.write_text(change)
-
-found = {}
-for name, case in cases.items():
-    folder, out = base / name / "model", base / name / "out"
-    shutil.copytree(whole, folder)
-    change(folder, case["files"])
-    task = from_dict(TaskConfig, {"name": "words", **case["task"]})
-    cell = SimpleNamespace(task=task, model=ModelConfig(name="tiny", fine_tuned=False))
-    inputs = {"task": str(base / "data"), "model": str(folder), "tokenised": str(out / "tokenise")}
-    found[name] = ["ok", ""]
-    for stage in (tokenise, finetune):
-        place = out / stage.__name__.rpartition(".")[2]
-        place.mkdir(parents=True)
-        try:
-            stage.run({"inputs": inputs, "out": str(place), "threads": 2}, cell, Report(io.StringIO()))
-        except BaseException as error:
-            found[name] = list(_named(error, str(place)))
-            break
-print(json.dumps(found))
-"""
+_STAGES = program_text(__file__, "hostile_checkpoints_stages")
 
 _TASK: dict[str, Any] = {
     "max_length": 12,

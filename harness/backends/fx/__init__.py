@@ -1,0 +1,1 @@
+"""PyTorch FX graph mode."""

@@ -1,0 +1,1 @@
+"""Intel's build of TensorFlow."""

@@ -1,0 +1,1 @@
+"""TensorFlow with Intel's extension."""

@@ -1,0 +1,1 @@
+"""PT2E quantization, compiled ahead of time by Inductor."""

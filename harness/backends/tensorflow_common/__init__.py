@@ -1,0 +1,1 @@
+"""What the three TensorFlow backends share."""

@@ -1,0 +1,1 @@
+"""What tuning has in common on the backends of torch."""

@@ -1,0 +1,1 @@
+"""What several commands share: their output, forms of JSON, and options."""

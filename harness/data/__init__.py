@@ -1,0 +1,1 @@
+"""Rows as children read them (NumPy only), and the seeds by which a child repeats itself."""

@@ -1,0 +1,1 @@
+"""Two variants measured against each other, and a recorded cell measured again."""

@@ -1,0 +1,1 @@
+"""The pinned environments of the backends: built, checked, listed and removed."""

@@ -1,0 +1,1 @@
+"""How ``harness doctor`` looks."""

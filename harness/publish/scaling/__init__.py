@@ -1,0 +1,1 @@
+"""How cells scale over threads, cores and instances."""

@@ -1,0 +1,1 @@
+"""The table of one run: rows, terminal, files, picture, gates."""

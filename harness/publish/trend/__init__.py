@@ -1,0 +1,1 @@
+"""The trend of a cell over runs, and hosts beside each other."""

@@ -1,0 +1,1 @@
+"""The trials of a tuning as a table and a picture."""

@@ -1,0 +1,1 @@
+"""Accuracy and other metrics on the same rows, with their intervals."""

@@ -1,0 +1,1 @@
+"""Levels, ratios and tails of timings, and whether something disturbed them."""

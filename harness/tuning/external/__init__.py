@@ -1,0 +1,1 @@
+"""Searches that are not ours (Neural Compressor, NNCF), within our limits and our records."""

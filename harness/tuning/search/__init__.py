@@ -1,0 +1,1 @@
+"""Our own searches, by the names of :mod:`harness.tuning.search.registry`."""

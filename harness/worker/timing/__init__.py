@@ -1,0 +1,1 @@
+"""How an invocation is timed, warmed up, controlled and interleaved with others."""
