@@ -138,6 +138,7 @@ KINDS: dict[str, Advice] = {
     ),
     "error": Advice(
         "any other exception; the message holds its type",
-        "The harness does not know this fault yet: please report it with the end of the log that stands in the record.",
+        "Where the message names a file of a project's plugins, fix that file: the record holds the end of the log, "
+        "with the traceback. Else the harness does not know this fault yet: please report it with that end of the log.",
     ),
 }

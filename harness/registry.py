@@ -21,6 +21,7 @@ import json
 import os
 import re
 import sys
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -73,7 +74,7 @@ class Kind:
         file = _in_tree(self).get(name) or _outside()[self.name].get(name)
         if file is None:
             message = f"{self.field}: no {self.name} '{shown(name)}'{nearest(name, self.names())}"
-            own = f"; one in the folder {FOLDER} of a project wants --project" if VARIABLE not in os.environ else ""
+            own = "" if is_project_used() else f"; one in the folder {FOLDER} of a project wants --project"
             raise StageError("bad_config", message + own)
         return file
 
@@ -106,6 +107,11 @@ SEARCHES = Kind(
     *("tuner.strategy", "lowp_harness.searches"),
 )
 KINDS = (BACKENDS, MODELS, READERS, METRICS, SEARCHES)
+
+
+def is_project_used() -> bool:
+    """Say whether options outside the tree are known, a project's or those of packages."""
+    return VARIABLE in os.environ
 
 
 def use_project(project: Path | None) -> None:
@@ -233,5 +239,19 @@ def _load(file: Path) -> ModuleType:
         if isinstance(error, ImportError):
             # A backend's file is imported in the parent too, which has no framework.
             raise StageError("import_error", f"{file}: {said}; import a framework inside functions only") from error
-        raise StageError("bad_config", f"{file}: cannot be imported: {said}") from error
+        raise StageError("bad_config", f"{file}{_line_of(error, file)}: cannot be imported: {said}") from error
     return module
+
+
+def _line_of(error: BaseException, file: Path) -> str:
+    """Return the line of `file` at which an error was raised, as it follows the file's name in a message."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    return f":{lines[-1]}" if lines else ""
+
+
+def place_of(error: BaseException) -> str | None:
+    """Return the file and line outside the tree at which an error was raised, None for one of the harness's own."""
+    files = [file for found in _outside().values() for file in found.values()]
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f"{file.name}{_line_of(error, file)}" for file in files if any(f.filename == str(file) for f in frames)]
+    return places[0] if places else None

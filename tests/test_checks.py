@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sysconfig
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,11 @@ def test_backends_may_use_frameworks_that_have_no_types_or_are_not_installed(pac
     (package / "harness/backends/fine.py").write_text(f"{line}\n")
     finished = run(("mypy", "--cache-dir", str(package / "cache")), package)
     assert finished.returncode == 0, finished.stdout
+
+
+def test_the_wheel_has_every_suite_and_nothing_that_stands_beside_them() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    included = settings["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    suites = {str(path.relative_to(ROOT)) for path in (ROOT / "suites").glob("*.yaml")}
+    assert {name for name in included if name.startswith("suites")} == suites
+    assert {included[name] for name in suites} == {f"harness/_shipped/{name}" for name in suites}

@@ -79,7 +79,7 @@ def test_a_file_whose_reading_would_not_end_is_refused(tmp_path):
 def test_a_metric_that_cannot_be_used_is_one_line(tmp_path, capsys, text, words):
     file = plugin(tmp_path, "share", text)
     line = line_of([*PLAN, "task.metric=share", "--project", str(tmp_path)], capsys)
-    assert f"{file}: " in line and words in line
+    assert f"{file}:" in line and words in line
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_backend_that_cannot_be_used_is_one_line(tmp_path, capsys, text, words
     file = plugin(tmp_path, "share", text)
     configure(tmp_path, "share")
     line = line_of([*PLAN[:-1], "backend=share", "--project", str(tmp_path)], capsys)
-    assert f"{file}: " in line and words in line
+    assert f"{file}:" in line and words in line
 
 
 def test_an_interruption_and_the_end_of_memory_are_no_mistakes_of_a_file(tmp_path):

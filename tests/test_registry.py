@@ -248,7 +248,7 @@ def test_a_child_scores_by_a_metric_of_the_project(tmp_path: Path):
     assert has_run(file)
     file.write_text("METRIC = 1 / 0\n")
     broken = stand_ins.run(Path(sys.executable), tmp_path, **spec)
-    assert broken.status == "bad_config" and f"{file}: cannot be imported: ZeroDivisionError" in broken.message
+    assert broken.status == "bad_config" and f"{file}:1: cannot be imported: ZeroDivisionError" in broken.message
     use_project(None)
     without = stand_ins.run(Path(sys.executable), tmp_path, **spec)
     assert without.status == "bad_config" and "brings its own code" in without.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +16,11 @@ _LONGEST_NAME = 200
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Folders that hold config groups (`conf`) and suites, the first found wins."""
+    """Folders that hold config groups (`conf`) and suites, the first found wins; `has_project`: one is the user's."""
 
     conf: tuple[Path, ...]
     suites: tuple[Path, ...]
+    has_project: bool = False
 
     def names(self, group: str) -> list[str]:
         """Return the options of a config group, such as ``model``."""
@@ -30,7 +32,10 @@ class Catalogue:
             path = folder / group / f"{name}.yaml"
             if is_file(path):
                 return path
-        raise UserError(f"{group}={shown(name)}: no such option{nearest(name, self.names(group))}")
+        # Only a name that is near to none of these may be an option that stands elsewhere.
+        is_near = bool(difflib.get_close_matches(name, self.names(group), n=1, cutoff=0.75))
+        hint = "" if is_near or self.has_project else "; those of a project of yours want --project DIR"
+        raise UserError(f"{group}={shown(name)}: no such option{nearest(name, self.names(group))}{hint}")
 
     def suite(self, name: str) -> Path:
         """Return the file of a suite: a path that ends in .yaml, or a name in one of the folders."""
@@ -75,4 +80,5 @@ def catalogue(extra: Path | None = None) -> Catalogue:
     return Catalogue(
         conf=tuple(root / "conf" for root in roots if (root / "conf").is_dir()),
         suites=tuple(root / "suites" for root in roots if (root / "suites").is_dir()),
+        has_project=extra is not None,
     )

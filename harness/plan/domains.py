@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from types import NoneType
 from typing import Any
 
-from harness import metrics
+from harness import metrics, registry
 from harness.backends.base import backend_class
 from harness.config import variables
 from harness.config.bounds import Domain, domain_of
@@ -195,11 +195,16 @@ def _check_task(task: TaskConfig, where: str) -> None:
     if is_prose != is_predicted:
         gives = "documents without labels: want language_modelling" if is_prose else "labelled rows"
         raise UserError(f"{where}.kind={task.kind}: reader {task.reader} gives {gives}")
-    if metrics.find(task.metric) is None and not task.trust_remote_code:
+    metric = metrics.find(task.metric)
+    if metric is None and not task.trust_remote_code:
+        own = "" if registry.is_project_used() else f"in {registry.FOLDER} of a project wants --project; one "
         raise UserError(
-            f"{where}.metric={shown(task.metric)}: not ours{nearest(task.metric, metrics.names())}; one from a folder "
-            f"or a hub brings its own code, which {where}.trust_remote_code=true runs"
+            f"{where}.metric={shown(task.metric)}: not ours{nearest(task.metric, metrics.names())}; one {own}from a "
+            f"folder or a hub brings its own code, which {where}.trust_remote_code=true runs"
         )
+    if metric is not None and metric.kind != task.kind:
+        fitting = " or ".join(metrics.shipped(task.kind))
+        raise UserError(f"{where}.metric={task.metric} is not for kind={task.kind}; want {fitting}, or a hub's")
     twice = next((label for label, count in Counter(task.labels or ()).items() if count > 1), None)
     if twice is not None:
         raise UserError(f"{where}.labels: '{twice}' is there twice; want each class once, in the order of the outputs")

@@ -124,6 +124,7 @@ def _limit(spec: dict[str, Any]) -> None:
 
 def _named(error: BaseException, out: str | None) -> tuple[str, str]:
     """Return the kind and the one line of an error; `out` is the folder that the stage writes to."""
+    from harness import registry
     from harness.errors import StageError
     from harness.ipc.oom import is_oom_message
 
@@ -143,7 +144,8 @@ def _named(error: BaseException, out: str | None) -> tuple[str, str]:
         return "nan", text
     if isinstance(error, ValueError) and "Out of range float values" in str(error):
         return "nan", "a figure of the result is not finite"
-    return "error", text
+    place = registry.place_of(error)
+    return "error", text if place is None else f"{place}: {text}"
 
 
 def _disk_full(error: BaseException, out: str | None) -> bool:

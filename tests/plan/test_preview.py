@@ -85,7 +85,7 @@ def test_names_are_matched_in_any_order(own, capsys):
         ("task.split.held_out=1000", "task.split.held_out=1000 leaves no training row of 300"),
         ("task.split.evaluation=tets", "no file for the split 'tets'"),
         ("task.metric=pearson", "task.metric=pearson is not for kind=classification; want accuracy or f1_macro"),
-        ("task.kind=regression", "is no finite number, which kind=regression wants"),
+        ("task.kind=regression", "task.metric=accuracy is not for kind=regression; want pearson"),
         ("protocol.sequence_length=1024", "model custom has 512 positions (max_position_embeddings in config.json)"),
     ],
 )

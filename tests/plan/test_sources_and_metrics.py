@@ -74,5 +74,6 @@ def test_a_metric_that_brings_its_code_is_asked_for(metric):
 def test_a_misspelled_metric_is_told_before_anything_runs():
     with pytest.raises(UserError, match=r"task\.metric=acuracy: not ours; did you mean 'accuracy'\?"):
         make_plan(catalogue(), ["suite=quickstart", "task=sentiment", "backend=eager", "task.metric=acuracy"])
-    for metric in metrics.names():
-        check_domains(_task(metric=metric), "task")
+    for kind in ("classification", "regression"):
+        for metric in metrics.shipped(kind):
+            check_domains(_task(metric=metric, kind=kind), "task")

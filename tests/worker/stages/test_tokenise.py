@@ -212,5 +212,5 @@ def test_another_process_gives_the_same_fingerprints_and_the_same_bytes(base, do
 
 
 def test_an_unknown_reader_is_named_with_the_nearest():
-    with pytest.raises(StageError, match="no 'tabel'; did you mean 'table'"):
+    with pytest.raises(StageError, match="no reader 'tabel'; did you mean 'table'"):
         reader("tabel")

@@ -63,7 +63,7 @@ def ends(base: Path, cell: Cell) -> dict[str, Any]:
 
 def candidate_logits(subject: Any, recipe: Recipe, batch: dict[str, np.ndarray]) -> np.ndarray:
     """Return the logits of a candidate as its evaluation sees them: of its preview where it has one."""
-    preview = subject._workshop.preview
+    preview = subject._builder.preview
     return (subject._run if preview is None else preview)(recipe)(batch)
 
 
